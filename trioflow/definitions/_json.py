@@ -1,0 +1,109 @@
+"""What is JSON, and what is not: values that actions return, and values that documents hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from trioflow.definitions._faults import at, kind
+from trioflow.errors import Problem, SchemaValidationError
+
+# Deep enough for every honest value, and far from the depth at which Python's own JSON encoder,
+# and anything else that recurses, gives up.
+DEEPEST_VALUE = 200
+
+# One integer of more digits than this is an attack on whoever converts it back to text (Python
+# itself refuses at 4,300 digits).
+LONGEST_INTEGER_BITS = 3_300  # about 1,000 digits
+
+
+def not_json(value: object, path: str = "$") -> Problem | None:
+    """The first reason why a value is no JSON value, or None if it is one.
+
+    Tuples count as lists. Not JSON are keys that are not strings, NaN and the infinities, sets,
+    bytes, dates, other objects, and what is nested more than 200 deep (as what contains itself).
+    """
+    found = _first_fault(value, 0)
+    if found is None:
+        return None
+    trail, message = found
+    return Problem(at(path, *reversed(trail)), message)
+
+
+# The trail to a fault is gathered on the way back: that costs nothing where there is no fault.
+_Found = tuple[list[str | int], str]
+
+
+def _first_fault(value: object, depth: int) -> _Found | None:
+    if depth > DEEPEST_VALUE:
+        return [], f"is nested more than {DEEPEST_VALUE} deep"
+    match value:
+        case dict() | Mapping():
+            for key in value:
+                if not isinstance(key, str):
+                    return [], f"has a key that is {kind(key)}; keys in JSON are strings"
+                if (message := unwritable(key)) is not None:
+                    return [], f"has a key that {message}"
+            return _first_in(value.items(), depth)
+        case list() | tuple():
+            return _first_in(enumerate(value), depth)
+        case str():
+            message = unwritable(value)
+        case float():
+            message = None if math.isfinite(value) else f"is {float(value)!r}, which JSON lacks"
+        case None | bool():
+            message = None
+        case int():
+            message = None if is_short(value) else "is an integer of more than 1,000 digits"
+        case _:
+            message = f"is {kind(value)}, which is not JSON"
+    return None if message is None else ([], message)
+
+
+def _first_in(items: Iterable[tuple[Any, object]], depth: int) -> _Found | None:
+    for key, item in items:
+        if (found := _first_fault(item, depth + 1)) is not None:
+            found[0].append(key)
+            return found
+    return None
+
+
+def is_short(value: int) -> bool:
+    return value.bit_length() <= LONGEST_INTEGER_BITS
+
+
+def unwritable(text: str) -> str | None:
+    """Why a string cannot be written to a file, or None if it can."""
+    # Half of a surrogate pair: Python's strings may hold it, UTF-8 (so every file) cannot.
+    if text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text):
+        return None
+    return "is no Unicode text: it has half of a surrogate pair"
+
+
+def to_json(value: object) -> Any:
+    """Return the JSON value that a Python value stands for, sharing nothing with it.
+
+    Tuples become lists, mappings dicts, and members of string and number enumerations their
+    values. Raises `SchemaValidationError` for what `not_json` objects to.
+    """
+    if (problem := not_json(value)) is not None:
+        raise SchemaValidationError([problem])
+    return _copy(value)
+
+
+def _copy(value: Any) -> Any:
+    match value:
+        case None | bool():
+            return value
+        case str():
+            # Not str(value): an enumeration's __str__ may be anything.
+            return str.__str__(value)
+        case int():
+            return int(value)
+        case float():
+            return float(value)
+        case list() | tuple():
+            return [_copy(item) for item in value]
+        case _:
+            return {str.__str__(key): _copy(item) for key, item in value.items()}

@@ -1,0 +1,169 @@
+"""One attempt: an action called in a cancel scope, and what became of it as a fact.
+
+This is the one place that catches what an action raises. It does so *around* the cancel scope,
+never inside: a cleanup that raises while the scope is cancelled arrives here as a group from
+which the scope has taken its `Cancelled`, and what is left is the error that matters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
+
+import attrs
+import trio
+
+from trioflow.actions._action import Action
+from trioflow.actions._context import ActionContext
+from trioflow.definitions._references import reveal
+from trioflow.definitions._schemas import Schema, to_json
+from trioflow.engine._failures import failure_of, redact, redact_text
+from trioflow.errors import SchemaValidationError
+from trioflow.kernel import _facts as f
+from trioflow.kernel._codec import encode_json
+from trioflow.kernel._commands import RunAttempt
+from trioflow.kernel._events import Failure
+from trioflow.stores._protocol import MAX_EVENT_BYTES
+
+# What an event needs beside the output that it carries.
+MAX_OUTPUT_BYTES = MAX_EVENT_BYTES - 16_384
+
+# An output of more than so many bytes is checked against its schema in a thread: about 500 values,
+# which take a validator some milliseconds.
+LARGE_OUTPUT = 8_192
+
+Stop = Literal["stop", "interrupt"]
+
+
+class Caller(Protocol):
+    """What an attempt needs of its engine."""
+
+    # Draws the jitter of a delay: a number in [0, 1].
+    jitter: Callable[[], float]
+
+    def now(self) -> float: ...
+
+    async def call(
+        self, action: Action, parameters: Mapping[str, Any], context: ActionContext
+    ) -> Any: ...
+
+    async def run_sync(self, function: Callable[[], Any]) -> Any: ...
+
+
+@attrs.define(eq=False)
+class Attempt:
+    """One attempt that runs."""
+
+    command: RunAttempt
+    scope: trio.CancelScope
+    # Whose deadline it is that the scope has, if it has one: of the attempt or of its step.
+    limit: Literal["attempt", "step"] | None = None
+    stop: Stop | None = None
+    reported: bool = False
+
+    def cancel(self, why: Stop) -> None:
+        """Make it stop; the first reason counts."""
+        if self.stop is None:
+            self.stop = why
+            self.scope.cancel()
+
+
+def new_attempt(command: RunAttempt, now: float) -> Attempt:
+    """Return the attempt with its deadline; `now` is the instant that is `trio.current_time()`."""
+    deadline, limit = float("inf"), None
+    if command.timeout is not None:
+        deadline, limit = command.timeout, "attempt"
+    if command.deadline is not None and command.deadline - now < deadline:
+        deadline, limit = command.deadline - now, "step"
+    scope = trio.CancelScope(deadline=trio.current_time() + deadline)
+    return Attempt(command, scope, limit)  # type: ignore[arg-type]
+
+
+async def perform(
+    attempt: Attempt,
+    action: Action,
+    context: ActionContext,
+    *,
+    caller: Caller,
+    schema: Schema | None,
+    secrets: Mapping[str, Any],
+) -> f.Fact:
+    """Call the action and return the fact that tells the machine how it ended.
+
+    `schema` is what its output must fit. `secrets` are the values, by name, that its parameters need. Nothing of the call is left when
+    this returns. Never raises what the action raises, but for what is no `Exception`.
+    """
+    command = attempt.command
+    who = (command.address, command.attempt)
+    revealed = {str(value): name for name, value in secrets.items()}
+    error: BaseException | None = None
+    returned = False
+    output: Any = None
+    parameters = reveal(command.parameters, lambda name: secrets[name])
+    try:
+        with attempt.scope:
+            output = await caller.call(action, parameters, context)
+            returned = True
+    except Exception as raised:  # noqa: BLE001
+        error = raised
+    late = attempt.scope.cancel_called
+    if returned:
+        try:
+            output = to_json(output)
+            text = encode_json(output)
+        except (SchemaValidationError, ValueError, RecursionError) as problem:
+            failure = Failure("result.not_json", _not_json(problem))
+            return _ended_badly(attempt, failure, caller.now(), caller.jitter())
+        if revealed:
+            # An action may give back what it was called with. A secret stays one.
+            output = json.loads(redact_text(text, _encoded(revealed)))
+        size = len(text) if text.isascii() else len(text.encode())
+        if size > MAX_OUTPUT_BYTES:
+            failure = Failure(
+                "result.too_large",
+                f"its output has {size} bytes of JSON, more than the {MAX_OUTPUT_BYTES} that fit; "
+                f"keep large data elsewhere and return a reference to it",
+            )
+            return _ended_badly(attempt, failure, caller.now(), caller.jitter())
+        problems = None
+        if schema is not None and size > LARGE_OUTPUT:
+            problems = await caller.run_sync(lambda: schema.problems(output))
+        return f.AttemptReturned(caller.now(), *who, output, late, problems, caller.jitter())
+    if error is None:
+        return _ended_badly(attempt, None, caller.now(), caller.jitter())
+    return _ended_badly(attempt, redact(failure_of(error), revealed), caller.now(), caller.jitter())
+
+
+def _encoded(secrets: dict[str, str]) -> dict[str, str]:
+    return {encode_json(value)[1:-1]: name for value, name in secrets.items()}
+
+
+def _not_json(problem: Exception) -> str:
+    if isinstance(problem, SchemaValidationError):
+        return f"its output is not JSON: {problem}"
+    return "its output is not JSON: it is nested too deeply, or holds a text that is no text"
+
+
+def _ended_badly(
+    attempt: Attempt, failure: Failure | None, at: float, chance: float
+) -> f.Fact:
+    command = attempt.command
+    who = (command.address, command.attempt)
+    if attempt.stop == "interrupt":
+        return f.AttemptLeft(at, *who)
+    if attempt.stop == "stop":
+        return f.AttemptStopped(at, *who, failure)
+    if attempt.scope.cancel_called:
+        if attempt.limit == "step":
+            assert command.deadline is not None
+            # The two clocks may differ in the last bit; the machine must see its deadline.
+            return f.AttemptStopped(max(at, command.deadline), *who, failure)
+        timed_out = Failure(
+            "timeout.attempt",
+            f"attempt {command.attempt} timed out after {command.timeout:g} s",
+            causes=() if failure is None else (failure,),
+        )
+        return f.AttemptRaised(at, *who, timed_out, chance)
+    assert failure is not None
+    return f.AttemptRaised(at, *who, failure, chance)

@@ -1,0 +1,461 @@
+"""The task that owns the machine of one execution.
+
+Attempts, timers and handles only put facts into its inbox, so there are no locks. A round takes
+all facts that are there, gives them to the machine, takes the free slots that this asks for,
+commits what is to be recorded in one go, and only then performs the commands. So a chain of
+steps needs one commit a step, and a hundred attempts that end together need one, too.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import trio
+
+from trioflow.actions._context import ActionContext
+from trioflow.engine._attempt import Attempt, new_attempt, perform
+from trioflow.errors import (
+    Conflict,
+    InvalidRequest,
+    TooLarge,
+    TrioflowError,
+)
+from trioflow.kernel import _commands as c
+from trioflow.kernel import _events as e
+from trioflow.kernel import _facts as f
+from trioflow.kernel._machine import Machine
+from trioflow.kernel._states import ENDED
+from trioflow.stores._protocol import Head
+
+if TYPE_CHECKING:
+    from trioflow.engine._engine import Engine
+
+# A cancelled or timed-out attempt that has not stopped after so many seconds is reported by name.
+# Long enough for a tidy shutdown (a request that is answered, a transaction that is rolled back),
+# short enough for somebody who watches.
+UNRESPONSIVE_AFTER = 10.0
+
+Key = tuple[f.Address, int]
+
+
+@attrs.define(eq=False)
+class Request:
+    """A fact that somebody waits to see recorded, or refused."""
+
+    fact: f.Fact
+    answered: trio.Event = attrs.field(factory=trio.Event)
+    # In the hands of a round: it is too late to take it back.
+    taken: bool = False
+    error: BaseException | None = None
+
+    def answer(self, error: BaseException | None = None) -> None:
+        self.error = error
+        self.answered.set()
+
+
+class Driver:
+    """Drives one execution until it ends, or is interrupted."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        machine: Machine,
+        head: Head,
+        publish: Callable[[Machine, Head, Iterable[e.Event]], None],
+    ) -> None:
+        self.machine = machine
+        self.head = head
+        self.stopped = trio.Event()
+        self._engine = engine
+        self._publish = publish
+        self._inbox: list[f.Fact | Request] = []
+        self._wake = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._interrupting = False
+        self._lost = False
+        # Attempts that run, that wait for one of the engine's slots, and that wait for one of the
+        # execution's own: in the order in which they became ready (R8).
+        self._attempts: dict[Key, Attempt] = {}
+        self._waiting: dict[Key, trio.CancelScope] = {}
+        self._queue: OrderedDict[Key, None] = OrderedDict()
+        self._slots: dict[Key, object] = {}
+        limit = machine.plan.workflow.max_concurrent_steps
+        self._free = int(engine.limiter.total_tokens) if limit is None else limit
+        # (instant, number, attempt): when to report an attempt that has still not stopped.
+        self._watched: list[tuple[float, int, Key]] = []
+        self._watch_number = 0
+
+    # ---- what others may do ----
+
+    def tell(self, fact: f.Fact | Request) -> None:
+        """Put a fact into the inbox."""
+        self._inbox.append(fact)
+        self._wake.set()
+
+    async def ask(self, fact: f.Fact) -> None:
+        """Put a request into the inbox and wait until it is durable.
+
+        Raises what refuses it. Cancelled means that it was certainly not recorded; if it is too
+        late for that, this returns as if it had not been cancelled.
+        """
+        request = Request(fact)
+        if self.stopped.is_set():
+            raise InvalidRequest(f"execution {self.head.id!r} is not driven any more")
+        self.tell(request)
+        try:
+            await request.answered.wait()
+        except trio.Cancelled:
+            if not request.taken:
+                self._inbox.remove(request)
+                raise
+            with trio.CancelScope(shield=True):
+                await request.answered.wait()
+            if request.error is not None:
+                # It was not recorded, so the caller learns of the cancellation, as always.
+                raise
+        if request.error is not None:
+            raise request.error
+
+    def interrupt(self) -> None:
+        """Stop all attempts, record that they were interrupted, and leave the rest for later."""
+        self._interrupting = True
+        self._wake.set()
+
+    # ---- the loop ----
+
+    async def drive(self) -> None:
+        """Drive the execution until it has ended or is interrupted; nothing of it is left then."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                while True:
+                    await self._round()
+                    if self._over():
+                        break
+                    await self._wait()
+                # Only tasks that wait for a slot can be left.
+                nursery.cancel_scope.cancel()
+        finally:
+            self.stopped.set()
+            for request in self._inbox:
+                if isinstance(request, Request):
+                    request.answer(
+                        InvalidRequest(f"execution {self.head.id!r} is not driven any more")
+                    )
+
+    def _over(self) -> bool:
+        if self._interrupting or self._lost:
+            return not self._attempts and not self._inbox
+        return self.machine.state.status in ENDED and not self._attempts
+
+    async def _wait(self) -> None:
+        if self._inbox:
+            return
+        deadline = None if self._interrupting else self.machine.deadline
+        while self._watched and self._watched[0][2] not in self._attempts:
+            heapq.heappop(self._watched)
+        watch = self._watched[0][0] if self._watched else float("inf")
+        earliest = watch if deadline is None else min(deadline, watch)
+        self._wake = trio.Event()
+        if self._engine.now() < earliest:
+            with trio.CancelScope(deadline=self._engine.trio_time(earliest)):
+                await self._wake.wait()
+        else:
+            # However many timers are due one after the other: others get their turn.
+            await trio.lowlevel.checkpoint()
+        if deadline is not None and self._engine.trio_time(deadline) <= trio.current_time():
+            self.tell(f.TimePassed(max(self._engine.now(), deadline)))
+        self._report_unresponsive()
+
+    def _report_unresponsive(self) -> None:
+        now = self._engine.now()
+        while self._watched and self._watched[0][0] <= now:
+            _, _, key = heapq.heappop(self._watched)
+            attempt = self._attempts.get(key)
+            if attempt is not None and not attempt.reported and attempt.scope.cancel_called:
+                attempt.reported = True
+                self.tell(f.AttemptHangs(now, *key, UNRESPONSIVE_AFTER))
+
+    async def _round(self) -> None:
+        """Take in what is there, commit, perform."""
+        inbox, self._inbox = self._inbox, []
+        if self._interrupting:
+            inbox = self._prepare_to_leave(inbox)
+        for entry in inbox:
+            if isinstance(entry, Request):
+                entry.taken = True
+        recorded: list[e.Event] = []
+        perform: list[c.Command] = []
+        refusals: dict[int, InvalidRequest] = {}
+        for entry in inbox:
+            fact = entry.fact if isinstance(entry, Request) else entry
+            try:
+                refused = self._receive(fact, recorded, perform)
+            except TrioflowError as error:
+                # Only a start can be refused like this, and it is alone in its inbox.
+                if not (isinstance(entry, Request) and isinstance(fact, f.Start)):
+                    raise
+                entry.answer(error)
+                self._lost = True
+                return
+            if refused is not None:
+                refusals[id(entry)] = refused
+        if not self._interrupting:
+            self._take_slots(recorded, perform)
+        if recorded and not await self._commit(recorded, inbox):
+            return
+        for entry in inbox:
+            if isinstance(entry, Request):
+                entry.answer(refusals.get(id(entry)))
+        for command in perform:
+            self._perform(command)
+
+    def _receive(
+        self, fact: f.Fact, recorded: list[e.Event], perform: list[c.Command]
+    ) -> InvalidRequest | None:
+        turn = self.machine.receive(fact)
+        recorded.extend(turn.recorded)
+        started = False
+        for command in turn.commands:
+            if isinstance(command, c.QueueAttempt):
+                key = (command.address, command.attempt)
+                failure = self._engine.missing_secret(command.secrets)
+                if failure is not None:
+                    failure = attrs.evolve(failure, step=command.address.step)
+                    self.tell(f.AttemptRejected(self._engine.now(), *key, failure))
+                elif key not in self._waiting and key not in self._slots:
+                    self._queue[key] = None
+            elif isinstance(command, c.DropAttempt):
+                self._drop((command.address, command.attempt))
+            else:
+                started = started or isinstance(command, c.RunAttempt)
+                perform.append(command)
+        if isinstance(fact, f.SlotTaken) and not started:
+            # Nobody wants the slot any more: it was stopped or paused meanwhile.
+            self._release((fact.address, fact.attempt))
+        return turn.refused
+
+    async def _commit(self, recorded: list[e.Event], inbox: list[f.Fact | Request]) -> bool:
+        """Make the events durable. False: the round is to be forgotten, and was."""
+        machine = self.machine
+        state = machine.state
+        head = attrs.evolve(
+            self.head,
+            status=state.status,
+            seq=state.seq,
+            due=machine.due,
+            ended=state.ended_at,
+        )
+        try:
+            await self._engine.store.commit(head, recorded)
+        except (Conflict, TooLarge) as error:
+            await self._forget(error, inbox)
+            return False
+        self.head = head
+        self._publish(machine, head, recorded)
+        return True
+
+    async def _forget(self, error: Conflict | TooLarge, inbox: list[f.Fact | Request]) -> None:
+        """Nothing was written: go back to what the store has, and try again or give up.
+
+        After a conflict with our own fence still in force, somebody has left a request: look at
+        it, and then take in the same facts again. With another fence the execution belongs to
+        another engine, and whatever runs here of it must stop.
+        """
+        for key in [key for key in self._slots if key not in self._attempts]:
+            self._release(key)
+        stored = await self._engine.store.head(self.head.id)
+        if isinstance(error, TooLarge) or stored is None or self.head.seq == 0:
+            await self._refuse(error, inbox, stored)
+            return
+        if (stored.owner, stored.fence) != (self.head.owner, self.head.fence):
+            self._lose(error, inbox)
+            return
+        await self._rebuild(stored)
+        self._inbox = [*inbox, *self._inbox]
+
+    async def _refuse(
+        self, error: Conflict | TooLarge, inbox: list[f.Fact | Request], stored: Head | None
+    ) -> None:
+        """An event was too large, or the execution exists already: the requests are refused."""
+        requests = [entry for entry in inbox if isinstance(entry, Request)]
+        if not requests:
+            raise error
+        for request in requests:
+            request.answer(error)
+        if stored is None or self.head.seq == 0:
+            self._lost = True
+            return
+        await self._rebuild(stored)
+        self._inbox = [
+            *(entry for entry in inbox if not isinstance(entry, Request)),
+            *self._inbox,
+        ]
+
+    async def _rebuild(self, stored: Head) -> None:
+        """Make the machine anew from its history, while its attempts run on."""
+        history = await self._engine.store.read(self.head.id)
+        seen = self.head.seq
+        self.machine = Machine.from_history(self.machine.plan, history)
+        self.head = stored
+        self._publish(self.machine, stored, [event for event in history if event.seq > seen])
+        self._queue.clear()
+        for command in self.machine.outstanding():
+            if isinstance(command, c.QueueAttempt):
+                key = (command.address, command.attempt)
+                if key not in self._waiting:
+                    self._queue[key] = None
+        self._inbox.insert(0, f.Check(self._engine.now()))
+        self._wake.set()
+
+    def _lose(self, error: Conflict, inbox: list[f.Fact | Request]) -> None:
+        self._engine.logger.warning(
+            "execution %s: %s; it is stopped here", self.head.id, error,
+            extra={"execution_id": self.head.id},
+        )
+        self._lost = True
+        for entry in inbox:
+            if isinstance(entry, Request):
+                entry.answer(error)
+        self._stop_everything()
+
+    def _prepare_to_leave(self, inbox: list[f.Fact | Request]) -> list[f.Fact | Request]:
+        """Stop everything; from now on only the ends of attempts are of interest."""
+        self._stop_everything()
+        left: list[f.Fact | Request] = []
+        for entry in inbox:
+            if isinstance(entry, Request):
+                entry.answer(
+                    InvalidRequest(
+                        f"execution {self.head.id!r} is being interrupted; "
+                        f"it goes on when an engine opens its store again"
+                    )
+                )
+            elif isinstance(entry, f.SlotTaken):
+                self._release((entry.address, entry.attempt))
+            elif isinstance(
+                entry, (f.AttemptReturned, f.AttemptRaised, f.AttemptStopped, f.AttemptLeft)
+            ):
+                left.append(entry)
+        return [] if self._lost else left
+
+    def _stop_everything(self) -> None:
+        self._queue.clear()
+        for scope in self._waiting.values():
+            scope.cancel()
+        for key, attempt in self._attempts.items():
+            attempt.cancel("interrupt")
+            self._watch(key, self._engine.now())
+
+    # ---- slots ----
+
+    def _take_slots(self, recorded: list[e.Event], perform: list[c.Command]) -> None:
+        """Give free slots to queued attempts, so that their starts are in the same commit."""
+        while self._queue and self._free > 0:
+            key, _ = self._queue.popitem(last=False)
+            self._free -= 1
+            slot = object()
+            try:
+                self._engine.limiter.acquire_on_behalf_of_nowait(slot)
+            except trio.WouldBlock:
+                assert self._nursery is not None
+                self._waiting[key] = scope = trio.CancelScope()
+                self._nursery.start_soon(self._wait_for_slot, key, slot, scope)
+            else:
+                self._slots[key] = slot
+                self._receive(f.SlotTaken(self._engine.now(), *key), recorded, perform)
+
+    async def _wait_for_slot(self, key: Key, slot: object, scope: trio.CancelScope) -> None:
+        acquired = False
+        try:
+            with scope:
+                await self._engine.limiter.acquire_on_behalf_of(slot)
+                acquired = True
+        finally:
+            del self._waiting[key]
+            if acquired:
+                self._slots[key] = slot
+                self.tell(f.SlotTaken(self._engine.now(), *key))
+            else:
+                self._free += 1
+                self._wake.set()
+
+    def _drop(self, key: Key) -> None:
+        self._queue.pop(key, None)
+        if key in self._waiting:
+            self._waiting[key].cancel()
+
+    def _release(self, key: Key) -> None:
+        slot = self._slots.pop(key, None)
+        if slot is not None:
+            self._engine.limiter.release_on_behalf_of(slot)
+            self._free += 1
+
+    # ---- performing ----
+
+    def _perform(self, command: c.Command) -> None:
+        if isinstance(command, c.RunAttempt):
+            key = (command.address, command.attempt)
+            if key in self._attempts:
+                return
+            attempt = new_attempt(command, self._engine.now())
+            self._attempts[key] = attempt
+            if attempt.limit is not None:
+                self._watch(key, self._engine.instant(attempt.scope.deadline))
+            assert self._nursery is not None
+            self._nursery.start_soon(self._attempt, key, attempt)
+        elif isinstance(command, c.CancelAttempt):
+            key = (command.address, command.attempt)
+            if key in self._attempts:
+                self._attempts[key].cancel("stop")
+                self._watch(key, self._engine.now())
+
+    def _watch(self, key: Key, stopping_at: float) -> None:
+        self._watch_number += 1
+        entry = (stopping_at + UNRESPONSIVE_AFTER, self._watch_number, key)
+        heapq.heappush(self._watched, entry)
+
+    async def _attempt(self, key: Key, attempt: Attempt) -> None:
+        engine = self._engine
+        command = attempt.command
+        step = self.machine.state.step(command.address.step).planned
+        context = ActionContext(
+            execution_id=self.head.id,
+            step=command.address.step,
+            idempotency_key=command.key,
+            workflow=self.head.workflow,
+            attempt=command.attempt,
+            item_index=command.address.item,
+            deadline=_seconds_left(attempt),
+        )
+        fact: f.Fact | None = None
+        try:
+            fact = await perform(
+                attempt,
+                engine.registry.get(command.action),
+                context,
+                caller=engine,
+                schema=step.output_schema,
+                secrets=engine.reveal_secrets(step_secrets(self.machine, command)),
+            )
+        finally:
+            del self._attempts[key]
+            self._release(key)
+            if fact is not None:
+                self.tell(fact)
+
+
+def step_secrets(machine: Machine, command: c.RunAttempt) -> tuple[str, ...]:
+    """Return the names of the secrets that the parameters of a command need."""
+    planned = machine.state.step(command.address.step).planned
+    call = planned.fallback if command.address.role == "fallback" else planned.call
+    return () if call is None else call.parameters.secrets
+
+
+def _seconds_left(attempt: Attempt) -> float | None:
+    left: Any = attempt.scope.deadline - trio.current_time()
+    return None if left == float("inf") else left

@@ -1,0 +1,588 @@
+"""`open_engine`: the engine that executes workflows, and everything that belongs to all of them."""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets as random_ids
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import trio
+
+from trioflow.actions._action import Action
+from trioflow.actions._calling import call
+from trioflow.actions._context import ActionContext
+from trioflow.actions._registry import Registry
+from trioflow.definitions._documents import load_workflow
+from trioflow.definitions._model import Workflow
+from trioflow.definitions._schemas import to_json
+from trioflow.definitions._secrets import Secrets, find_secret
+from trioflow.engine._driver import Driver
+from trioflow.engine._execution import Execution
+from trioflow.errors import (
+    Conflict,
+    DefinitionError,
+    DuplicateExecution,
+    ExecutionNotFound,
+    ExecutionPaused,
+    InvalidRequest,
+    Problem,
+    SchemaValidationError,
+    UnknownAction,
+)
+from trioflow.kernel import _events as e
+from trioflow.kernel import _facts as f
+from trioflow.kernel._machine import Machine, unsupported
+from trioflow.kernel._states import ENDED, PAUSED
+from trioflow.stores import open_store
+from trioflow.stores._protocol import OPEN, Head, Store
+
+Observer = Callable[[str, e.Event], object]
+
+# An engine holds its executions as long as it lives. What makes a dead one's claimable is that
+# its store is opened again: only one engine at a time can have a file.
+LEASE = 1e9
+
+DEFAULT_LIMIT = 5
+
+
+class Engine:
+    """Executes workflows. Made by `open_engine`; valid inside its block."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        *,
+        limit: int,
+        secrets: Secrets | None,
+        observers: Sequence[Observer],
+        epoch: float,
+        jitter: Callable[[], float],
+    ) -> None:
+        self.store = store
+        self.registry = registry
+        self.owner = random_ids.token_hex(8)
+        self.limiter = trio.CapacityLimiter(limit)
+        # The attempts have slots already: their threads must never wait for one another again.
+        self.thread_limiter = trio.CapacityLimiter(float("inf"))  # type: ignore[arg-type]
+        self.jitter = jitter
+        self.logger = logging.getLogger("trioflow")
+        self._secrets: Secrets = {} if secrets is None else secrets
+        self._observers = observers
+        self._epoch = epoch
+        self._workflows: dict[str, Workflow] = {}
+        self._executions: WeakValueDictionary[str, Execution] = WeakValueDictionary()
+        self._drivers: dict[str, Driver] = {}
+        self._nursery: trio.Nursery | None = None
+        self._leaving = trio.Event()
+
+    # ---- for the program ----
+
+    async def run(
+        self,
+        workflow: Workflow | str | Path | Mapping[str, Any],
+        input: Mapping[str, Any] | None = None,
+        *,
+        execution_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Start an execution, wait for its end, and return the workflow's output.
+
+        Raises `ExecutionFailed`, `ExecutionCancelled`, or `ExecutionPaused` when it waits for
+        somebody (it stays open: `resume` it). Cancelling this interrupts the execution that it
+        started: when `Cancelled` leaves, none of its attempts is running; it stays open, too.
+        Otherwise as `start`.
+        """
+        execution = await self.start(workflow, input, execution_id=execution_id, labels=labels)
+        try:
+            while execution.status not in ENDED:
+                if execution.status == PAUSED:
+                    raise ExecutionPaused(execution.id, execution.waiting_for)
+                await execution._wait_change()
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                await self.interrupt(execution)
+            raise
+        return await execution.result()
+
+    async def start(
+        self,
+        workflow: Workflow | str | Path | Mapping[str, Any],
+        input: Mapping[str, Any] | None = None,
+        *,
+        execution_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Execution:
+        """Start an execution and return once its start is durable.
+
+        `workflow` is a value, or what `load_workflow` takes. With an `execution_id` this is
+        idempotent: the same id with the same workflow and input returns the execution that is
+        there (and continues it, if nobody does); with others it raises `DuplicateExecution`.
+        Cancelled means that nothing was recorded.
+
+        Raises `DefinitionError`, `UnknownAction`, `InputRejected`, `InvalidRequest`, `TooLarge`;
+        nothing is stored then.
+        """
+        workflow = self.workflow(workflow)
+        self.check(workflow)
+        found = self.as_json("the input", input or {})
+        if execution_id is not None:
+            _check_id(execution_id)
+            head = await self.store.head(execution_id)
+            if head is not None:
+                return await self._found(head, workflow, found)
+        else:
+            execution_id = f"{workflow.id}-{random_ids.token_hex(6)}"
+        now = self.now()
+        head = Head(
+            execution_id,
+            workflow.id,
+            "PENDING",
+            0,
+            labels={**(workflow.labels or {}), **(labels or {})},
+            owner=self.owner,
+            fence=1,
+            created=now,
+        )
+        execution = Execution(self, Machine(workflow.plan), head)
+        driver = self._drive(execution)
+        try:
+            await driver.ask(f.Start(now, execution_id, found, dict(labels or {})))
+        except Conflict:
+            stored = await self.store.head(execution_id)
+            if stored is None:
+                raise
+            return await self._found(stored, workflow, found)
+        except trio.Cancelled:
+            driver.interrupt()
+            raise
+        self._executions[execution_id] = execution
+        return execution
+
+    async def execution(self, execution_id: str) -> Execution:
+        """Return the handle of an execution that is in the store.
+
+        Nothing is continued by this. Raises `ExecutionNotFound`.
+        """
+        execution = self._executions.get(execution_id)
+        if execution is not None:
+            await execution.refresh()
+            return execution
+        head = await self.store.head(execution_id)
+        if head is None:
+            raise ExecutionNotFound(execution_id)
+        return self._handle(head, await self.store.read(execution_id))
+
+    async def executions(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        workflow: str | None = None,
+        label: Mapping[str, str] | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> list[Head]:
+        """Return summaries of executions, newest first; `before` is the last id of a page."""
+        wanted = status if status is None or isinstance(status, str) else tuple(status)
+        found: list[Head] = []
+        while len(found) < limit:
+            page = await self.store.heads(
+                status=wanted, workflow=workflow, before=before, limit=limit
+            )
+            found += [head for head in page if label is None or label.items() <= head.labels.items()]
+            if len(page) < limit:
+                break
+            before = page[-1].id
+        return found[:limit]
+
+    def check(self, workflow: Workflow) -> None:
+        """Check a workflow against the actions of this engine, which no document knows.
+
+        Raises `UnknownAction`, `DefinitionError` for parameters that an action does not take or
+        lacks, and `InvalidRequest` for what this engine cannot execute.
+        """
+        missing = self.registry.missing(sorted(workflow.plan.actions))
+        if missing and workflow.functions:
+            self.registry.add(
+                function for name, function in workflow.functions.items() if name in missing
+            )
+            missing = self.registry.missing(missing)
+        if missing:
+            hint = ""
+            if len(missing) == 1:
+                try:
+                    self.registry.get(missing[0])
+                except UnknownAction as error:
+                    hint = error.hint
+            raise UnknownAction(missing, hint)
+        problems = parameter_problems(workflow, self.registry)
+        if problems:
+            raise DefinitionError(problems, f"workflow {workflow.id!r}")
+        beyond = unsupported(workflow.plan)
+        if beyond:
+            raise InvalidRequest(
+                f"workflow {workflow.id!r} cannot be executed by this version: {'; '.join(beyond)}"
+            )
+
+    # ---- for executions and their drivers ----
+
+    def now(self) -> float:
+        """Return the present instant, in seconds since the epoch.
+
+        It is trio's clock, moved: so it never jumps while the engine is open.
+        """
+        return self._epoch + trio.current_time()
+
+    def instant(self, trio_time: float) -> float:
+        """Return the instant for a time of trio's clock."""
+        return self._epoch + trio_time
+
+    def trio_time(self, instant: float) -> float:
+        """Return the time of trio's clock for an instant."""
+        return instant - self._epoch
+
+    async def call(
+        self, action: Action, parameters: Mapping[str, Any], context: ActionContext
+    ) -> Any:
+        """Call an action, wherever it is to run."""
+        return await call(action, parameters, context, limiter=self.thread_limiter)
+
+    async def run_sync(self, function: Callable[[], Any]) -> Any:
+        """Call a function in a thread of the engine's own."""
+        return await trio.to_thread.run_sync(function, limiter=self.thread_limiter)
+
+    def as_json(self, what: str, value: Any) -> Any:
+        """Return the value as JSON that nobody else can change, or raise `InvalidRequest`."""
+        try:
+            return to_json(value)
+        except SchemaValidationError as error:
+            raise InvalidRequest(f"{what} is not JSON: {error}") from None
+
+    def missing_secret(self, names: Sequence[str]) -> e.Failure | None:
+        """Return why an attempt cannot start: a secret that there is not."""
+        for name in names:
+            if find_secret(self._secrets, name) is None:
+                return e.Failure("reference.missing", f"${{secret.{name}}} has no value")
+        return None
+
+    def reveal_secrets(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the values of the secrets; never keep or log them."""
+        return {name: find_secret(self._secrets, name) for name in names}
+
+    def notify(self, execution: Execution, events: Iterable[e.Event]) -> None:
+        """Tell the log and the observers what has become durable."""
+        for event in events:
+            _log(self.logger, execution, event)
+            for observer in self._observers:
+                try:
+                    observer(execution.id, event)
+                except Exception:
+                    self.logger.exception(
+                        "an observer failed on %s", event.type, extra={"execution_id": execution.id}
+                    )
+
+    def workflow(self, workflow: Workflow | str | Path | Mapping[str, Any]) -> Workflow:
+        """Return the workflow value for what `start` takes."""
+        if not isinstance(workflow, Workflow):
+            workflow = load_workflow(workflow)
+        return self._workflows.setdefault(workflow.digest, workflow)
+
+    async def interrupt(self, execution: Execution) -> None:
+        """Stop what runs of an execution and leave the rest for later."""
+        driver = execution._driver
+        if driver is not None:
+            driver.interrupt()
+            await driver.stopped.wait()
+
+    async def continue_execution(self, execution: Execution) -> Driver:
+        """Claim an execution and drive it on. Raises what keeps this engine from doing so."""
+        running = self._drivers.get(execution.id)
+        if running is not None and not running.stopped.is_set():
+            return running
+        if self._leaving.is_set():
+            raise InvalidRequest("the engine is being left; open one to continue")
+        self.check(execution._machine.plan.workflow)
+        claimed = await self.store.claim(self.owner, ttl=LEASE, ids=[execution.id])
+        if not claimed:
+            raise InvalidRequest(
+                f"execution {execution.id!r} belongs to another engine, or has ended meanwhile"
+            )
+        events = await self.store.read(execution.id)
+        execution._machine = Machine.from_history(execution._machine.plan, events)
+        execution._head = claimed[0]
+        driver = self._drive(execution)
+        self._executions[execution.id] = execution
+        await driver.ask(f.Recovered(self.now()))
+        return driver
+
+    def _drive(self, execution: Execution) -> Driver:
+        if self._nursery is None or self._leaving.is_set():
+            raise InvalidRequest("the engine is not open")
+        driver = Driver(self, execution._machine, execution._head, execution._publish)
+        execution._driver = driver
+        self._drivers[execution.id] = driver
+        self._nursery.start_soon(self._drive_to_its_end, execution, driver)
+        return driver
+
+    async def _drive_to_its_end(self, execution: Execution, driver: Driver) -> None:
+        try:
+            await driver.drive()
+        finally:
+            if self._drivers.get(execution.id) is driver:
+                del self._drivers[execution.id]
+            execution._driver = None
+            execution._wake()
+
+    async def _found(self, head: Head, workflow: Workflow, input: Mapping[str, Any]) -> Execution:
+        """Return the execution that is there already, if it is the one that is meant."""
+        events = await self.store.read(head.id)
+        first = events[0]
+        assert isinstance(first, e.ExecutionStarted)
+        if first.digest != workflow.digest:
+            raise DuplicateExecution(head.id, "workflow")
+        if first.input != {**(workflow.input or {}), **input}:
+            raise DuplicateExecution(head.id, "input")
+        execution = self._executions.get(head.id) or self._handle(head, events)
+        if execution.status not in ENDED and execution._driver is None:
+            await self.continue_execution(execution)
+        return execution
+
+    def _handle(self, head: Head, events: Sequence[e.Event]) -> Execution:
+        first = events[0]
+        assert isinstance(first, e.ExecutionStarted)
+        workflow = self._workflows.get(first.digest)
+        if workflow is None:
+            workflow = self._workflows[first.digest] = load_workflow(first.document)
+        execution = Execution(self, Machine.from_history(workflow.plan, events), head)
+        self._executions[head.id] = execution
+        return execution
+
+    async def recover(self) -> list[Execution]:
+        """Continue the executions that are due, unowned, and all of whose actions are known.
+
+        The others stay as they are, and one warning names them and what is missing.
+        """
+        recovered: list[Execution] = []
+        left: list[str] = []
+        before = None
+        while True:
+            page = await self.store.heads(status=OPEN, before=before)
+            for head in page:
+                if head.due is None or head.id in self._drivers:
+                    continue
+                execution = self._handle(head, await self.store.read(head.id))
+                try:
+                    await self.continue_execution(execution)
+                except (UnknownAction, DefinitionError) as error:
+                    left.append(f"{head.id} ({error})")
+                except InvalidRequest:
+                    # Another engine was faster.
+                    continue
+                else:
+                    recovered.append(execution)
+            if not page:
+                break
+            before = page[-1].id
+        if left:
+            self.logger.warning(
+                "%d executions are left as they are: %s", len(left), "; ".join(left[:20])
+            )
+        return recovered
+
+    async def serve(self, task_status: trio.TaskStatus[None]) -> None:
+        """Hold the drivers until the engine is left, then interrupt them; never cancelled."""
+        with trio.CancelScope(shield=True):
+            await self.store.renew(self.owner, ttl=LEASE)
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                task_status.started()
+                await self._leaving.wait()
+                for driver in tuple(self._drivers.values()):
+                    driver.interrupt()
+            await self.store.renew(self.owner, ttl=0.0)
+
+    def leave(self) -> None:
+        """Begin to leave: nothing new starts, what runs is interrupted."""
+        self._leaving.set()
+
+
+def parameter_problems(workflow: Workflow, registry: Registry) -> list[Problem]:
+    """Return what the actions do not take, or lack, among the parameters of a workflow's steps."""
+    problems: list[Problem] = []
+    for step in workflow.plan.steps:
+        calls = {"": step.call, ".fallback": step.fallback, ".compensate": step.compensate}
+        for suffix, call in calls.items():
+            if call is None or call.action not in registry:
+                continue
+            given = call.parameters.value
+            if not isinstance(given, Mapping):
+                continue
+            path = f"$.steps[{step.index}]{suffix}.parameters"
+            problems += [
+                Problem(path, sentence)
+                for sentence in registry.get(call.action).check_parameters(given)
+            ]
+    return problems
+
+
+def _check_id(execution_id: str) -> None:
+    if not isinstance(execution_id, str) or not 1 <= len(execution_id) <= 200:
+        raise InvalidRequest(
+            f"an execution's id is a text of 1 to 200 characters, not {execution_id!r:.60}"
+        )
+    if ":" in execution_id or not execution_id.isprintable():
+        raise InvalidRequest(
+            f"an execution's id has no ':' and only printable characters: {execution_id!r:.60}"
+        )
+
+
+def _log(logger: logging.Logger, execution: Execution, event: e.Event) -> None:
+    """Log ends at INFO and failed attempts at WARNING: ids and codes, never values."""
+    extra: dict[str, Any] = {"execution_id": execution.id, "workflow": execution.workflow}
+    if isinstance(event, (e.StepCompleted, e.StepFailed, e.StepSkipped, e.StepCancelled)):
+        if logger.isEnabledFor(logging.INFO):
+            extra["step"] = event.step
+            what = event.type.removeprefix("Step").upper()
+            logger.info("%s: step %s is %s", execution.id, event.step, what, extra=extra)
+    elif isinstance(event, e.AttemptFailed):
+        extra |= {"step": event.step, "attempt": event.attempt}
+        logger.warning(
+            "%s: attempt %d of step %s failed (%s)",
+            execution.id,
+            event.attempt,
+            event.step,
+            event.failure.code,
+            extra=extra,
+        )
+    elif isinstance(event, e.TERMINAL_EVENTS):
+        what = event.type.removeprefix("Execution").upper()
+        logger.info("%s: the execution is %s", execution.id, what, extra=extra)
+
+
+@asynccontextmanager
+async def open_engine(
+    store: str | Store = "memory:",
+    *,
+    actions: Any = (),
+    workflows: Iterable[Workflow] = (),
+    max_concurrent_steps: int = DEFAULT_LIMIT,
+    recover: bool = True,
+    secrets: Secrets | None = None,
+    observers: Sequence[Observer] = (),
+    allow: Iterable[str] = (),
+) -> AsyncIterator[Engine]:
+    """Open an engine on a store, and continue what is open in it.
+
+    store
+        a URL (``memory:``, ``sqlite:orders.db``) or a `Store` that is not open yet; it is
+        closed when the block is left. A file belongs to one engine at a time (`StoreLocked`).
+    actions
+        functions and modules: what steps call by name. Those of `workflows` (values made in
+        Python) need not be listed.
+    max_concurrent_steps
+        how many attempts run at once, over all executions.
+    recover
+        continue the executions that are due and all of whose actions are known; False claims
+        only what is started or resumed by id.
+    secrets
+        a mapping or function for ``${secret.NAME}``; values reach the actions and nothing else.
+    observers
+        called as ``f(execution_id, event)`` after each commit, in order.
+    allow
+        built-in actions that must be asked for: ``process.run``.
+
+    Leaving the block **interrupts** what runs: it goes on when an engine opens the store again.
+    `Execution.cancel` is the business act. What the body raises leaves as itself. If the engine
+    itself breaks, the body is cancelled and the one cause is raised.
+    """
+    async with _open(
+        store,
+        actions=actions,
+        workflows=workflows,
+        max_concurrent_steps=max_concurrent_steps,
+        recover=recover,
+        secrets=secrets,
+        observers=observers,
+        allow=allow,
+        wall_clock=time.time,
+        jitter=random.random,
+        engine_type=Engine,
+    ) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def _open(
+    store: str | Store,
+    *,
+    actions: Any,
+    workflows: Iterable[Workflow],
+    max_concurrent_steps: int,
+    recover: bool,
+    secrets: Secrets | None,
+    observers: Sequence[Observer],
+    allow: Iterable[str],
+    wall_clock: Callable[[], float],
+    jitter: Callable[[], float],
+    engine_type: type[Engine],
+) -> AsyncIterator[Engine]:
+    if isinstance(max_concurrent_steps, bool) or not (
+        isinstance(max_concurrent_steps, int) and max_concurrent_steps >= 1
+    ):
+        raise InvalidRequest(
+            f"max_concurrent_steps is a whole number from 1 on, not {max_concurrent_steps!r}"
+        )
+    registry = Registry(actions, allow=allow)
+    known = list(workflows)
+    for workflow in known:
+        registry.add(workflow.functions.values())
+    body_error: BaseException | None = None
+    async with open_store(store) if isinstance(store, str) else store as opened:
+        engine = engine_type(
+            opened,
+            registry,
+            limit=max_concurrent_steps,
+            secrets=secrets,
+            observers=observers,
+            epoch=wall_clock() - trio.current_time(),
+            jitter=jitter,
+        )
+        for workflow in known:
+            engine.workflow(workflow)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(engine.serve)
+                try:
+                    if recover:
+                        await engine.recover()
+                    yield engine
+                except BaseException as error:  # noqa: BLE001
+                    # Kept until everything has stopped, so that no nursery puts it into a group.
+                    body_error = error
+                finally:
+                    engine.leave()
+        except BaseExceptionGroup as group:
+            cause = _single(group)
+            if cause is None:
+                raise
+            raise cause from cause.__cause__
+    if body_error is not None:
+        raise body_error
+
+
+def _single(error: BaseException) -> BaseException | None:
+    """Return the one error in a group of groups, not counting cancellations."""
+    while isinstance(error, BaseExceptionGroup):
+        inner = [one for one in error.exceptions if not isinstance(one, trio.Cancelled)]
+        if len(inner) != 1:
+            return None
+        error = inner[0]
+    return error
+
+

@@ -1,0 +1,333 @@
+"""`Execution`: what a program holds to see, steer and await one execution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import trio
+
+from trioflow.errors import (
+    ExecutionCancelled,
+    ExecutionFailed,
+    ExecutionNotFound,
+    InvalidRequest,
+)
+from trioflow.kernel import _events as e
+from trioflow.kernel import _facts as f
+from trioflow.kernel._apply import StepRecord
+from trioflow.kernel._machine import Machine
+from trioflow.kernel._requests import Waiting
+from trioflow.kernel._states import CANCELLED, COMPLETED, ENDED, FAILED, PAUSED
+from trioflow.stores._protocol import Head, Store
+
+if TYPE_CHECKING:
+    from trioflow.engine._driver import Driver
+    from trioflow.engine._engine import Engine
+
+
+@attrs.frozen
+class StepState:
+    """What has become of one step so far.
+
+    `error` is why it FAILED (or waits for a decision); `attempts` counts those of its own action
+    that have started; `reason` says why it was SKIPPED. Instants are seconds since the epoch.
+    """
+
+    id: str
+    status: str
+    output: Any = None
+    error: e.Failure | None = None
+    attempts: int = 0
+    reason: str | None = None
+    by: str | None = None
+    late: bool = False
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+def step_state(record: StepRecord) -> StepState:
+    return StepState(
+        record.id,
+        record.status,
+        record.output,
+        record.failure,
+        record.attempts,
+        record.reason,
+        record.by,
+        record.late,
+        record.started_at,
+        record.ended_at,
+    )
+
+
+@attrs.frozen
+class Receipt:
+    """What `cancel` did: `status` is how the execution ended.
+
+    `stopped` are the steps that were CANCELLED, `late` those that ended well in spite of it, and
+    `unresponsive` those that did not stop in time (it was waited for them all the same).
+    """
+
+    execution_id: str
+    status: str
+    stopped: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
+    unresponsive: tuple[str, ...] = ()
+
+
+class EventStream:
+    """The events of an execution, in order, as they become durable; ends after the last one.
+
+    It is a cursor on the history and keeps nothing: a slow reader loses nothing, and
+    ``execution.events(after=event.seq)`` continues where another one stopped.
+    """
+
+    def __init__(self, store: Store, execution_id: str, after: int) -> None:
+        self._store = store
+        self._id = execution_id
+        self._after = after
+        self._read: list[e.Event] = []
+        self._ended = False
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> e.Event:
+        if self._ended:
+            raise StopAsyncIteration
+        while not self._read:
+            events = await self._store.read(self._id, self._after)
+            if events:
+                self._read = events[::-1]
+            elif self._after and isinstance(
+                (await self._store.read(self._id, self._after - 1) or [None])[0],
+                e.TERMINAL_EVENTS,
+            ):
+                raise StopAsyncIteration
+            else:
+                await self._store.changed(self._id, self._after)
+        event = self._read.pop()
+        self._after = event.seq
+        self._ended = isinstance(event, e.TERMINAL_EVENTS)
+        return event
+
+
+class Execution:
+    """One execution of a workflow, started or found by an engine.
+
+    Its attributes are plain: current while this engine drives the execution, else as last read
+    (`refresh`). It is valid as long as its engine is open.
+    """
+
+    def __init__(self, engine: Engine, machine: Machine, head: Head) -> None:
+        self._engine = engine
+        self._machine = machine
+        self._head = head
+        self._status = head.status
+        self._driver: Driver | None = None
+        self._changed = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Execution {self.id!r} of {self.workflow!r}: {self.status}>"
+
+    # ---- what is ----
+
+    @property
+    def id(self) -> str:
+        return self._head.id
+
+    @property
+    def workflow(self) -> str:
+        """The id of its workflow."""
+        return self._head.workflow
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self._head.labels
+
+    @property
+    def status(self) -> str:
+        """PENDING, RUNNING, PAUSED, COMPLETED, FAILED or CANCELLED."""
+        return self._status
+
+    @property
+    def input(self) -> Mapping[str, Any]:
+        """Its input: the defaults, what it was started with, and what resumes have brought."""
+        return self._machine.state.input
+
+    @property
+    def steps(self) -> Mapping[str, StepState]:
+        """All steps by id, in the order of the document."""
+        return MappingProxyType(
+            {record.id: step_state(record) for record in self._machine.state.steps}
+        )
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """The outputs of the COMPLETED steps, by id."""
+        return MappingProxyType(self._machine.state.outputs)
+
+    @property
+    def waiting_for(self) -> tuple[Waiting, ...]:
+        """What somebody has to bring: inputs, signals, decisions, a resume."""
+        return self._machine.waiting_for()
+
+    @property
+    def failed_steps(self) -> tuple[str, ...]:
+        """The ids of all FAILED steps, also of those whose failure was tolerated."""
+        return self._machine.failed_steps()
+
+    @property
+    def errors(self) -> tuple[e.Failure, ...]:
+        """Why it has FAILED, the first cause first; empty until then."""
+        return self._machine.state.failures
+
+    async def refresh(self) -> None:
+        """Read the execution anew, unless this engine drives it (then it is current)."""
+        if self._driver is not None:
+            await trio.lowlevel.checkpoint()
+            return
+        head = await self._engine.store.head(self.id)
+        if head is None:
+            raise ExecutionNotFound(self.id)
+        if head.seq != self._machine.state.seq:
+            events = await self._engine.store.read(self.id)
+            if self._driver is None:
+                self._publish(Machine.from_history(self._machine.plan, events), head, ())
+
+    async def history(self) -> list[e.Event]:
+        """Return all events so far."""
+        return await self._engine.store.read(self.id)
+
+    def events(self, after: int = 0) -> EventStream:
+        """Iterate over the events with a seq above `after`, those to come included."""
+        return EventStream(self._engine.store, self.id, after)
+
+    # ---- waiting ----
+
+    async def result(self) -> Any:
+        """Wait for the end, through pauses, and return the workflow's output.
+
+        Cancelling this stops only the waiting. Raises `ExecutionFailed` or `ExecutionCancelled`.
+        """
+        await trio.lowlevel.checkpoint()
+        while self._status not in ENDED:
+            await self._wait_change()
+        return self._result()
+
+    def _result(self) -> Any:
+        state = self._machine.state
+        if self._status == FAILED:
+            raise ExecutionFailed(self.id, state.failures)
+        if self._status == CANCELLED:
+            raise ExecutionCancelled(self.id, state.reason)
+        return state.output
+
+    async def wait_paused(self) -> None:
+        """Wait until the execution is PAUSED; returns at once if it is.
+
+        If it ends before that, raises what `result` raises, or `InvalidRequest` if it completed.
+        """
+        await trio.lowlevel.checkpoint()
+        while self._status not in ENDED:
+            if self._status == PAUSED:
+                return
+            await self._wait_change()
+        self._result()
+        raise InvalidRequest(f"execution {self.id!r} will not pause: it is {COMPLETED}")
+
+    async def _wait_change(self) -> None:
+        if self._driver is not None:
+            await self._changed.wait()
+        else:
+            await self._engine.store.changed(self.id, self._head.seq)
+            await self.refresh()
+
+    # ---- steering ----
+
+    async def resume(
+        self,
+        input: Mapping[str, Any] | None = None,
+        decisions: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Bring inputs and decisions that are waited for, and end a `pause`.
+
+        `decisions` maps the id of a step to ``"retry"``, ``"failed"`` or
+        ``{"completed": output}``. Returns when it is durable. Refused as a whole
+        (`InvalidRequest`, nothing recorded) if it answers nothing that is waited for, would
+        change a value that is there, or does not fit the input schema.
+        """
+        await self._ask(
+            f.Resume(
+                self._engine.now(),
+                self._engine.as_json("the input", input or {}),
+                self._engine.as_json("the decisions", decisions or {}),
+            )
+        )
+
+    async def signal(self, name: str, payload: Any = None) -> None:
+        """Bring the payload for the step that waits, or will wait, for this signal.
+
+        The first payload that fits is kept; everything else is refused with `InvalidRequest`.
+        """
+        payload = self._engine.as_json("the payload", payload)
+        await self._ask(f.Signal(self._engine.now(), name, payload))
+
+    async def pause(self) -> None:
+        """Start no further attempt until `resume`; what runs may end."""
+        await self._ask(f.Pause(self._engine.now()))
+
+    async def cancel(self, reason: str = "", grace: float | None = 0.0) -> Receipt:
+        """Cancel the execution, and wait until it has ended and nothing of it runs any more.
+
+        For `grace` seconds (None: without end) running attempts may still end by themselves, and
+        what they end as counts. Cancelling the call stops only the waiting: the request stands.
+        Raises `InvalidRequest` if the execution has ended already.
+        """
+        if grace is not None and not grace >= 0:
+            raise InvalidRequest(f"the grace is a number of seconds from 0 on, not {grace!r}")
+        asked_at = self._head.seq
+        await self._ask(f.Cancel(self._engine.now(), reason, grace))
+        while self._status not in ENDED:
+            await self._wait_change()
+        return receipt(self.id, self._status, await self._engine.store.read(self.id, asked_at))
+
+    async def _ask(self, request: f.Fact) -> None:
+        driver = self._driver
+        if driver is None or driver.stopped.is_set():
+            await self.refresh()
+            # What would be refused anyway must not make this engine the owner.
+            self._machine.request(request)
+            driver = await self._engine.continue_execution(self)
+        await driver.ask(request)
+
+    # ---- what the driver says ----
+
+    def _publish(self, machine: Machine, head: Head, events: Iterable[e.Event]) -> None:
+        self._machine = machine
+        self._head = head
+        self._status = head.status
+        self._engine.notify(self, events)
+        self._wake()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
+
+
+def receipt(execution_id: str, status: str, events: Sequence[e.Event]) -> Receipt:
+    """Return what a cancel did, from the events after it was asked for."""
+    return Receipt(
+        execution_id,
+        status,
+        stopped=tuple(event.step for event in events if isinstance(event, e.StepCancelled)),
+        late=tuple(
+            event.step for event in events if isinstance(event, e.StepCompleted) and event.late
+        ),
+        unresponsive=tuple(
+            event.step for event in events if isinstance(event, e.AttemptUnresponsive)
+        ),
+    )

@@ -1,0 +1,77 @@
+"""What an action raised, as a `Failure`: a code, a sentence, and the tree of causes."""
+
+from __future__ import annotations
+
+import attrs
+import trio
+
+from trioflow.kernel._events import Failure
+
+# Enough for a tree of errors to be understood, and little enough for an event.
+MAX_MESSAGE = 2_000
+MAX_CAUSES = 20
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return what `error` says, read as rule R12 wants it.
+
+    The code is the exception's own `code` if it has one, else ``action.error``. A group with one
+    leaf counts as that leaf. Of several leaves the common code counts, if there is one; and one
+    leaf that must not be repeated is enough for the whole group. The tree is kept.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return _failure_of_group(error)
+    code = getattr(error, "code", None)
+    retryable = getattr(error, "retryable", None)
+    message = str(error) or type(error).__name__
+    failure = Failure(
+        code if isinstance(code, str) and code else "action.error",
+        message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 3] + "...",
+        type=type(error).__qualname__,
+        retryable=retryable if isinstance(retryable, bool) else None,
+    )
+    cause = error.__cause__
+    if isinstance(cause, Exception):
+        failure = attrs.evolve(failure, causes=(failure_of(cause),))
+    return failure
+
+
+def _failure_of_group(group: BaseExceptionGroup[BaseException]) -> Failure:
+    leaves = [leaf for leaf in _leaves(group) if not isinstance(leaf, trio.Cancelled)]
+    causes = tuple(failure_of(leaf) for leaf in leaves)
+    if len(causes) == 1:
+        return causes[0]
+    codes = {cause.code for cause in causes}
+    retryable = False if any(cause.retryable is False for cause in causes) else None
+    return Failure(
+        codes.pop() if len(codes) == 1 else "action.error",
+        f"{group.message} ({len(causes)} errors)",
+        type=type(group).__qualname__,
+        retryable=retryable,
+        causes=causes[:MAX_CAUSES],
+    )
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
+
+
+def redact(failure: Failure, secrets: dict[str, str]) -> Failure:
+    """Return the failure with the values of the secrets (value to name) written as references."""
+    if not secrets:
+        return failure
+    return attrs.evolve(
+        failure,
+        message=redact_text(failure.message, secrets),
+        causes=tuple(redact(cause, secrets) for cause in failure.causes),
+    )
+
+
+def redact_text(text: str, secrets: dict[str, str]) -> str:
+    """Return the text with the values of the secrets written as references."""
+    for value, name in secrets.items():
+        if value:
+            text = text.replace(value, f"${{secret.{name}}}")
+    return text

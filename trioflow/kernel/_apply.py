@@ -1,0 +1,563 @@
+"""What events mean: the state of one execution, and `State.apply`, which changes it.
+
+This is the half of the kernel that replay uses, and the only code that changes a `State`. It
+never decides: it follows the event, and keeps the counters and worklists from which the deciding
+half (`_machine.py`) reads, in constant time, what may happen next. So old histories stay readable
+when the rules change.
+
+Cost: an event of a step costs O(its connections and gates); nothing scans all steps.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from trioflow.definitions._graph import Plan, PlannedStep
+from trioflow.kernel import _events as e
+from trioflow.kernel._facts import Address
+from trioflow.kernel._states import (
+    CANCELLED,
+    COMPLETED,
+    EXECUTION,
+    FAILED,
+    PAUSED,
+    PENDING,
+    RUNNING,
+    STEP,
+    next_status,
+)
+
+# The phases of a series of attempts. LOST: its attempt crashed or was interrupted, and what comes
+# of that is decided when the execution is recovered.
+QUEUED = "queued"
+ATTEMPTING = "attempting"
+DELAYED = "delayed"
+LOST = "lost"
+
+# At one instant every timeout comes first.
+TIMEOUT, WAKE = 0, 1
+
+
+@attrs.define(eq=False)
+class Series:
+    """The attempts of one action: a step's own, its fallback's."""
+
+    address: Address
+    phase: str = QUEUED
+    # The number of the last attempt that started. Numbers are never used twice.
+    attempt: int = 0
+    # The attempts that count against `max_attempts`: neither crashed nor interrupted.
+    tries: int = 0
+    crashes: int = 0
+    # Whether the last attempt was interrupted in order, rather than lost in a crash.
+    interrupted: bool = False
+    # When the first attempt of the present series started: `max_elapsed` counts from it.
+    first_at: float | None = None
+    retry_at: float | None = None
+    # The input as of the record that began the series, and the steps that it may not see: its
+    # references mean the same in every attempt.
+    input: Mapping[str, Any] = attrs.field(factory=dict)
+    unseen: frozenset[str] = frozenset()
+    # Not recorded, because it is safe to lose: the parameters once resolved, and why the running
+    # attempt has been asked to stop ("timeout" or "stopping").
+    parameters: Any = None
+    stop: str | None = None
+
+
+@attrs.define(eq=False)
+class StepRecord:
+    """Everything that has become of one step so far."""
+
+    planned: PlannedStep
+    gates: int
+    undecided: int
+    taken: int = 0
+    status: str = PENDING
+    output: Any = None
+    failure: e.Failure | None = None
+    reason: str | None = None
+    by: str | None = None
+    late: bool = False
+    # While PAUSED: "inputs", "signal" or "decision", and the missing paths.
+    waits_for: str | None = None
+    missing: tuple[str, ...] = ()
+    condition_met: bool = False
+    # `total_timeout` ends at `deadline`; it stands still (`remaining`) for a decision.
+    deadline: float | None = None
+    remaining: float | None = None
+    wake: float | None = None
+    series: Series | None = None
+    fallback: Series | None = None
+    # Those of earlier rounds, before somebody decided to retry: numbers count on.
+    fallback_attempts: int = 0
+    started_at: float | None = None
+    ended_at: float | None = None
+
+    @property
+    def id(self) -> str:
+        return self.planned.id
+
+    @property
+    def current(self) -> Series | None:
+        """The series that is being worked on, if any."""
+        return self.fallback or self.series
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts of its own action have started."""
+        return self.series.attempt if self.series is not None else 0
+
+    def ready(self) -> bool:
+        """Whether its gates are open and its join can be decided."""
+        if self.gates:
+            return False
+        if self.planned.join == "first" and self.taken:
+            return True
+        return self.undecided == 0
+
+    def facts(self) -> dict[str, Any]:
+        """What conditions and references see as ``steps.<id>``, but for the output."""
+        return {
+            "status": self.status,
+            "error": None
+            if self.failure is None
+            else {"code": self.failure.code, "message": self.failure.message},
+            "attempts": self.attempts,
+        }
+
+
+@attrs.define(eq=False)
+class Stopping:
+    """Why the execution stops, which fixes its final status, and until when attempts may end."""
+
+    cause: str
+    failure: e.Failure | None
+    # Infinity: they may take for ever.
+    grace_until: float
+
+
+class State:
+    """One execution, as its history tells it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.seq = 0
+        self.now = 0.0
+        self.status = PENDING
+        self.id = ""
+        self.input: Mapping[str, Any] = {}
+        self.labels: Mapping[str, str] = {}
+        self.parent: str | None = None
+        self.started_at = 0.0
+        self.ended_at: float | None = None
+        self.output: Any = None
+        self.failures: tuple[e.Failure, ...] = ()
+        self.reason = ""
+
+        self.steps = [
+            StepRecord(step, step.gates, len(step.incoming)) for step in plan.steps
+        ]
+        self.outputs: dict[str, Any] = {}
+        # True: taken. False: dead. None: not decided.
+        self.decided: list[bool | None] = [None] * len(plan.connections)
+        self._gates = [len(gate.members) for gate in plan.gates]
+
+        # Counters over all steps, so that no question about the whole needs a scan.
+        self.open = len(self.steps)
+        self.running = 0
+        self.paused = 0
+        self.attempting = 0
+        # Connections whose source has ended, but whose condition waits for an input.
+        self.waiting_connections: dict[int, None] = {}
+        # The failures for which the execution will be FAILED, by what failed, in order. Deferred
+        # ones stop nothing; those of steps may yet become handled (R4).
+        self.unhandled: dict[str, e.Failure] = {}
+        self.deferred: dict[str, e.Failure] = {}
+        self.stopping: Stopping | None = None
+
+        # What has been asked for.
+        self.cancel: e.CancelRequested | None = None
+        self.pause = False
+        self.signals: dict[str, Any] = {}
+        self.decisions: dict[str, Any] = {}
+
+        # Worklists for the deciding half. Entries may be stale: it looks again at what it takes.
+        # Steps that one record made ready form one group, in the order of the document.
+        self.groups: deque[list[int]] = deque()
+        self.look_at_connections = False
+        self.signalled: list[str] = []
+        self.lost: list[StepRecord] = []
+        # (instant, TIMEOUT or WAKE, a number that keeps the order, what, step)
+        self.timers: list[tuple[float, int, int, str, int]] = []
+        self._timer_number = 0
+        # The execution's timeout: an instant while it is not paused, else the seconds left.
+        self.deadline: float | None = None
+        self._remaining: float | None = None
+
+    def step(self, step_id: str) -> StepRecord:
+        """Return the record of a step."""
+        return self.steps[self.plan.index[step_id]]
+
+    def apply(self, event: e.Event) -> None:
+        """Change the state as the event says. `ProtocolError` if it cannot happen now."""
+        self.status = next_status(EXECUTION, self.status, event, f"execution {self.id!r}")
+        self.seq = event.seq
+        self.now = event.at
+        _APPLY[type(event)](self, event)
+
+    def add_timer(self, due: float, priority: int, what: str, index: int = -1) -> None:
+        """Remember an instant. Timers are never removed: whoever takes one checks it."""
+        self._timer_number += 1
+        heapq.heappush(self.timers, (due, priority, self._timer_number, what, index))
+
+    # ---- the execution ----
+
+    def _execution_started(self, event: e.ExecutionStarted) -> None:
+        self.id = event.execution_id
+        self.input = event.input
+        self.labels = event.labels
+        self.parent = event.parent
+        self.started_at = event.at
+        self._remaining = self.plan.workflow.timeout
+        self._clock_runs(event.at)
+        self.groups.append(
+            [index for index, record in enumerate(self.steps) if record.ready()]
+        )
+
+    def _clock_runs(self, at: float) -> None:
+        if self._remaining is not None:
+            self.deadline = at + self._remaining
+            self._remaining = None
+            self.add_timer(self.deadline, TIMEOUT, "execution")
+
+    def _execution_paused(self, event: e.ExecutionPaused) -> None:
+        if self.deadline is not None:
+            self._remaining = self.deadline - event.at
+            self.deadline = None
+
+    def _execution_resumed(self, event: e.ExecutionResumed) -> None:
+        self._clock_runs(event.at)
+
+    def _stopping_started(self, event: e.StoppingStarted) -> None:
+        until = float("inf") if event.grace is None else event.at + event.grace
+        if self.stopping is None:
+            self.stopping = Stopping(event.cause, event.failure, until)
+        else:
+            # A later cause can only shorten the grace, never change what the end will be.
+            self.stopping.grace_until = min(self.stopping.grace_until, until)
+            if event.failure is not None:
+                self.unhandled[f"<{event.cause}>"] = event.failure
+        self.add_timer(self.stopping.grace_until, TIMEOUT, "grace")
+
+    def _execution_ended(self, event: e.Event) -> None:
+        self.ended_at = event.at
+        self.deadline = self._remaining = None
+        self.output = getattr(event, "output", None)
+        self.failures = getattr(event, "failures", ())
+        self.reason = getattr(event, "reason", "")
+
+    # ---- what somebody asked for ----
+
+    def _input_received(self, event: e.InputReceived) -> None:
+        self.input = merge(self.input, event.input)
+        self.look_at_connections = bool(self.waiting_connections)
+        self.groups.append(
+            [i for i, record in enumerate(self.steps) if record.waits_for == "inputs"]
+        )
+
+    def _decisions_received(self, event: e.DecisionsReceived) -> None:
+        self.decisions.update(event.decisions)
+
+    def _signal_received(self, event: e.SignalReceived) -> None:
+        self.signals[event.name] = event.payload
+        self.signalled.append(event.name)
+
+    def _pause_requested(self, event: e.PauseRequested) -> None:
+        self.pause = True
+
+    def _resume_requested(self, event: e.ResumeRequested) -> None:
+        self.pause = False
+        # What was ready and could not start, and what was queued, is looked at again.
+        self.groups.append(
+            [i for i, record in enumerate(self.steps) if record.status == PENDING and record.ready()]
+        )
+
+    def _cancel_requested(self, event: e.CancelRequested) -> None:
+        if self.cancel is None:
+            self.cancel = event
+        if self.stopping is not None and event.grace is not None:
+            until = event.at + event.grace
+            if until < self.stopping.grace_until:
+                self.stopping.grace_until = until
+                self.add_timer(until, TIMEOUT, "grace")
+
+    # ---- steps ----
+
+    def _move(self, event: Any) -> StepRecord:
+        """Give the event's step its next status, and keep the counters."""
+        record = self.step(event.step)
+        before = record.status
+        after = next_status(STEP, before, event, f"step {record.id!r}")
+        if after is not before:
+            record.status = after
+            self.running += (after == RUNNING) - (before == RUNNING)
+            self.paused += (after == PAUSED) - (before == PAUSED)
+        return record
+
+    def _series(self, record: StepRecord, role: str, unseen: tuple[str, ...]) -> Series:
+        return Series(Address(record.id, role), input=self.input, unseen=frozenset(unseen))
+
+    def _step_started(self, event: e.StepStarted) -> None:
+        record = self._move(event)
+        index = record.planned.index
+        record.waits_for, record.missing = None, ()
+        record.condition_met = True
+        record.started_at = event.at
+        record.deadline, record.wake = event.deadline, event.wake
+        if event.deadline is not None:
+            self.add_timer(event.deadline, TIMEOUT, "step", index)
+        if event.wake is not None:
+            self.add_timer(event.wake, WAKE, "sleep", index)
+        if record.planned.call is not None:
+            record.series = self._series(record, "step", event.unseen)
+
+    def _step_paused(self, event: e.StepPaused) -> None:
+        record = self._move(event)
+        record.waits_for = event.kind
+        record.missing = event.inputs
+        record.condition_met = event.condition_met
+        record.failure = event.failure
+        if event.kind == "decision":
+            if record.deadline is not None:
+                record.remaining = record.deadline - event.at
+                record.deadline = None
+            if record.series is not None and record.series.phase == LOST:
+                record.series.phase = DELAYED
+            if record.fallback is not None:
+                record.fallback_attempts = record.fallback.attempt
+                record.fallback = None
+        elif event.kind == "signal":
+            record.started_at = event.at
+            record.deadline = event.deadline
+            if event.deadline is not None:
+                self.add_timer(event.deadline, TIMEOUT, "step", record.planned.index)
+
+    def _step_retried(self, event: e.StepRetried) -> None:
+        record = self._move(event)
+        record.waits_for, record.failure = None, None
+        self.decisions.pop(record.id, None)
+        if record.remaining is not None:
+            record.deadline = event.at + record.remaining
+            record.remaining = None
+            self.add_timer(record.deadline, TIMEOUT, "step", record.planned.index)
+        series = record.series
+        assert series is not None
+        series.phase, series.tries, series.crashes = QUEUED, 0, 0
+        series.first_at = series.retry_at = None
+
+    def _end(self, event: Any) -> StepRecord:
+        """End the event's step: open gates, decide connections, and note who is ready by that."""
+        record = self._move(event)
+        planned = record.planned
+        record.ended_at = event.at
+        record.waits_for, record.missing = None, ()
+        record.deadline = record.remaining = record.wake = None
+        for series in (record.series, record.fallback):
+            if series is not None:
+                # A finished step needs no parameters any more; they may be large.
+                series.parameters = None
+                series.input = {}
+        self.decisions.pop(record.id, None)
+        self.open -= 1
+        touched: set[int] = set()
+        for gate in planned.member_of:
+            self._gates[gate] -= 1
+            if not self._gates[gate]:
+                for waiter in self.plan.gates[gate].waiters:
+                    self.steps[waiter].gates -= 1
+                    touched.add(waiter)
+        self._decide(getattr(event, "taken", ()), getattr(event, "dead", ()), touched)
+        if self.stopping is None and record.status != CANCELLED:
+            for index in planned.outgoing:
+                if self.decided[index] is None:
+                    self.waiting_connections[index] = None
+        self._add_group(touched)
+        return record
+
+    def _decide(self, taken: tuple[str, ...], dead: tuple[str, ...], touched: set[int]) -> None:
+        for ids, value in ((taken, True), (dead, False)):
+            for connection_id in ids:
+                index = self.plan.connection_index[connection_id]
+                self.decided[index] = value
+                self.waiting_connections.pop(index, None)
+                target = self.plan.connections[index].target
+                self.steps[target].undecided -= 1
+                self.steps[target].taken += value
+                touched.add(target)
+
+    def _add_group(self, touched: set[int]) -> None:
+        group = sorted(
+            index
+            for index in touched
+            if self.steps[index].status == PENDING and self.steps[index].ready()
+        )
+        if group:
+            self.groups.append(group)
+
+    def _step_completed(self, event: e.StepCompleted) -> None:
+        record = self._end(event)
+        record.output = event.output
+        record.by, record.late = event.by, event.late
+        if record.started_at is None:
+            record.started_at = event.at
+        # A failure that was pending a decision is history now.
+        record.failure = None
+        self.outputs[record.id] = event.output
+        self._attempt_over(record)
+
+    def _step_failed(self, event: e.StepFailed) -> None:
+        record = self._end(event)
+        record.failure = event.failure
+        self._attempt_over(record)
+        self._classify(record)
+
+    def _step_skipped(self, event: e.StepSkipped) -> None:
+        record = self._end(event)
+        record.reason = event.reason
+
+    def _step_cancelled(self, event: e.StepCancelled) -> None:
+        record = self._end(event)
+        record.failure = event.failure
+        self._attempt_over(record)
+
+    def _classify(self, record: StepRecord) -> None:
+        """Note what a FAILED step means for its execution: nothing, deferred, or unhandled."""
+        self.unhandled.pop(record.id, None)
+        self.deferred.pop(record.id, None)
+        if record.planned.continue_on_error:
+            return
+        assert record.failure is not None
+        standing = {"failure": False, "always": False}
+        for index in record.planned.outgoing:
+            on = self.plan.connections[index].on
+            if on in standing and (self.decided[index] or index in self.waiting_connections):
+                standing[on] = True
+        if standing["failure"]:
+            return
+        where = self.deferred if standing["always"] else self.unhandled
+        where[record.id] = record.failure
+
+    # ---- connections ----
+
+    def _connections_decided(self, event: e.ConnectionsDecided) -> None:
+        touched: set[int] = set()
+        self._decide(event.taken, event.dead, touched)
+        for connection_id in (*event.taken, *event.dead):
+            source = self.plan.connections[self.plan.connection_index[connection_id]].source
+            if self.steps[source].status == FAILED:
+                self._classify(self.steps[source])
+        self._add_group(touched)
+
+    def _condition_failed(self, event: e.ConditionFailed) -> None:
+        self.unhandled[f"->{event.connection}"] = event.failure
+
+    # ---- attempts ----
+
+    def _of(self, event: Any) -> tuple[StepRecord, Series]:
+        record = self._move(event)
+        series = record.fallback if event.role == "fallback" else record.series
+        assert series is not None
+        return record, series
+
+    def _attempt_over(self, record: StepRecord) -> None:
+        series = record.current
+        if series is not None and series.phase == ATTEMPTING:
+            series.phase = DELAYED
+            self.attempting -= 1
+
+    def _attempt_started(self, event: e.AttemptStarted) -> None:
+        record, series = self._of(event)
+        series.phase = ATTEMPTING
+        series.attempt = event.attempt
+        series.tries += 1
+        series.retry_at = series.stop = None
+        series.interrupted = False
+        if series.first_at is None:
+            series.first_at = event.at
+        self.attempting += 1
+
+    def _attempt_failed(self, event: e.AttemptFailed) -> None:
+        record, series = self._of(event)
+        self._attempt_over(record)
+        series.phase = DELAYED
+        series.retry_at = event.retry_at
+        series.stop = None
+        if event.retry_at is not None:
+            self.add_timer(event.retry_at, WAKE, "retry", record.planned.index)
+
+    def _attempt_lost(self, event: Any) -> None:
+        record, series = self._of(event)
+        self._attempt_over(record)
+        series.phase = LOST
+        series.tries -= 1
+        series.stop = None
+        series.interrupted = isinstance(event, e.AttemptInterrupted)
+        series.crashes += not series.interrupted
+        self.lost.append(record)
+
+    def _attempt_unresponsive(self, event: e.AttemptUnresponsive) -> None:
+        self._of(event)
+
+    def _fallback_started(self, event: e.FallbackStarted) -> None:
+        record = self._move(event)
+        record.failure = event.failure
+        record.fallback = self._series(record, "fallback", event.unseen)
+        record.fallback.attempt = record.fallback_attempts
+
+
+def merge(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `more` in it: objects are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in more.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+_APPLY: Mapping[type[e.Event], Callable[[State, Any], object]] = {
+    e.ExecutionStarted: State._execution_started,
+    e.ExecutionPaused: State._execution_paused,
+    e.ExecutionResumed: State._execution_resumed,
+    e.StoppingStarted: State._stopping_started,
+    e.ExecutionCompleted: State._execution_ended,
+    e.ExecutionFailed: State._execution_ended,
+    e.ExecutionCancelled: State._execution_ended,
+    e.InputReceived: State._input_received,
+    e.DecisionsReceived: State._decisions_received,
+    e.SignalReceived: State._signal_received,
+    e.PauseRequested: State._pause_requested,
+    e.ResumeRequested: State._resume_requested,
+    e.CancelRequested: State._cancel_requested,
+    e.StepStarted: State._step_started,
+    e.StepPaused: State._step_paused,
+    e.StepRetried: State._step_retried,
+    e.StepCompleted: State._step_completed,
+    e.StepFailed: State._step_failed,
+    e.StepSkipped: State._step_skipped,
+    e.StepCancelled: State._step_cancelled,
+    e.ConnectionsDecided: State._connections_decided,
+    e.ConditionFailed: State._condition_failed,
+    e.AttemptStarted: State._attempt_started,
+    e.AttemptFailed: State._attempt_failed,
+    e.AttemptInterrupted: State._attempt_lost,
+    e.AttemptCrashed: State._attempt_lost,
+    e.AttemptUnresponsive: State._attempt_unresponsive,
+    e.FallbackStarted: State._fallback_started,
+}

@@ -1,0 +1,116 @@
+"""Events to JSON text and back, with a version and an upcaster for every older version.
+
+The text of an event holds its type, its instant and the fields that are not empty. Its `seq` is
+not in it: that is the place of the text in the history. The document of an `ExecutionStarted`
+is not in it either, only its digest: it is large, and the same for thousands of executions, so
+`encode` gives it out separately and a store keeps it once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from trioflow.errors import StoreCorrupt, StoreUnusable
+from trioflow.kernel._events import EVENT_TYPES, Event, ExecutionStarted, Failure
+
+VERSION = 1
+
+# From version n to n + 1, for every n < VERSION: takes and returns the decoded JSON of one event.
+UPCASTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+# The stdlib encoder: faster ones turn NaN into null without a word.
+_encode_json = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
+def encode_json(value: Any) -> str:
+    """Return the compact JSON text of a value; `ValueError` for NaN and infinities."""
+    return _encode_json(value)
+
+
+@attrs.frozen
+class _Shape:
+    event_type: type[Event]
+    # Name, default (NOTHING where there is none), and whether it holds failures.
+    fields: tuple[tuple[str, Any], ...]
+
+
+def _shape(event_type: type[Event]) -> _Shape:
+    fields = []
+    for field in attrs.fields(event_type):
+        if field.name in ("seq", "at", "document"):
+            continue
+        default = field.default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            default = default.factory()
+        fields.append((field.name, default))
+    return _Shape(event_type, tuple(fields))
+
+
+_SHAPES = {event_type.__name__: _shape(event_type) for event_type in EVENT_TYPES}
+
+
+def encode(event: Event) -> str:
+    """Return the JSON text of an event, without its `seq` and its document."""
+    name = type(event).__name__
+    found: dict[str, Any] = {"v": VERSION, "type": name, "at": event.at}
+    for field, default in _SHAPES[name].fields:
+        value = getattr(event, field)
+        if value is default or (default is not attrs.NOTHING and _same(value, default)):
+            continue
+        if isinstance(value, Failure):
+            value = value.to_json()
+        elif field == "failures":
+            value = [failure.to_json() for failure in value]
+        found[field] = value
+    return _encode_json(found)
+
+
+def _same(value: Any, default: Any) -> bool:
+    # Types are compared, too: an output of 0 or false is not "no output".
+    return type(value) is type(default) and bool(value == default)
+
+
+def decode(seq: int, text: str, document: Mapping[str, Any] | None = None) -> Event:
+    """Return the event that `text` holds; `document` belongs to an `ExecutionStarted`.
+
+    Raises `StoreCorrupt` for text that is no event, `StoreUnusable` for one of a newer version.
+    """
+    try:
+        found = json.loads(text)
+        version = found.pop("v")
+        if version > VERSION:
+            raise StoreUnusable(
+                f"event {seq} was written by a newer version (format {version}, "
+                f"this one reads up to {VERSION}); upgrade to read it"
+            )
+        while version < VERSION:
+            found = UPCASTERS[version](found)
+            version += 1
+        shape = _SHAPES[found.pop("type")]
+        for field, default in shape.fields:
+            if field == "failure" and found.get(field) is not None:
+                found[field] = Failure.from_json(found[field])
+            elif field == "failures" and field in found:
+                found[field] = tuple(Failure.from_json(item) for item in found[field])
+            elif type(default) is tuple and field in found:
+                found[field] = tuple(found[field])
+        if shape.event_type is ExecutionStarted:
+            found["document"] = document if document is not None else {}
+        return shape.event_type(seq=seq, **found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreCorrupt(
+            f"event {seq} cannot be read ({type(error).__name__}: {error}): {text[:80]!r}"
+        ) from error
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """Return an event as people and programs see it: `seq`, `type`, `at`, what is not empty."""
+    found = json.loads(encode(event))
+    del found["v"]
+    return {"seq": event.seq, **found}

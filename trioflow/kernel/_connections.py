@@ -1,0 +1,223 @@
+"""How connections are decided (rules R2 to R4), and what the references of a workflow see.
+
+Functions over a `State`; they change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from trioflow.definitions._finding import Scope
+from trioflow.definitions._graph import PlannedConnection
+from trioflow.errors import ExpressionError, MissingInputError
+from trioflow.kernel._apply import State, StepRecord
+from trioflow.kernel._events import Failure
+from trioflow.kernel._states import CONDITION_DECIDES, ENDED, FAILED, TOLERATED
+
+
+class _Facts(Mapping[str, Any]):
+    """``steps.<id>`` for the steps that have ended, made when somebody asks."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __getitem__(self, step_id: str) -> dict[str, Any]:
+        record = self._state.step(step_id)
+        if record.status not in ENDED:
+            raise KeyError(step_id)
+        return record.facts()
+
+    def __iter__(self) -> Iterator[str]:
+        return (record.id for record in self._state.steps if record.status in ENDED)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _With(Mapping[str, Any]):
+    """A mapping with one more entry: a step that is ending in the record being written."""
+
+    def __init__(self, base: Mapping[str, Any], key: str, value: Any) -> None:
+        self._base, self._key, self._value = base, key, value
+
+    def __getitem__(self, key: str) -> Any:
+        return self._value if key == self._key else self._base[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict(self._base), self._key: None})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Without(Mapping[str, Any]):
+    """A mapping without some keys: what a ``join: first`` step does not see."""
+
+    def __init__(self, base: Mapping[str, Any], hidden: frozenset[str]) -> None:
+        self._base, self._hidden = base, hidden
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._hidden:
+            raise KeyError(key)
+        return self._base[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key in self._base if key not in self._hidden)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def scope(
+    state: State,
+    *,
+    input: Mapping[str, Any] | None = None,
+    unseen: frozenset[str] = frozenset(),
+) -> Scope:
+    """Return what references see now, or with the `input` and without the steps given."""
+    outputs: Mapping[str, Any] = state.outputs
+    facts: Mapping[str, Any] = _Facts(state)
+    if unseen:
+        outputs, facts = _Without(outputs, unseen), _Without(facts, unseen)
+    workflow = state.plan.workflow
+    return Scope(
+        input=state.input if input is None else input,
+        outputs=outputs,
+        steps=facts,
+        execution={"id": state.id, "started_at": state.started_at},
+        workflow={"id": workflow.id, "version": workflow.version},
+    )
+
+
+def _scope_at_end(
+    state: State, record: StepRecord, status: str, output: Any, failure: Failure | None
+) -> Scope:
+    """What conditions see in the record that ends `record`, which is not yet applied."""
+    base = scope(state)
+    facts = {**record.facts(), "status": status, "error": None}
+    if failure is not None:
+        facts["error"] = {"code": failure.code, "message": failure.message}
+    outputs: Mapping[str, Any] = state.outputs
+    if status == "COMPLETED":
+        outputs = _With(outputs, record.id, output)
+    return Scope(
+        input=base.input,
+        outputs=outputs,
+        steps=_With(base.steps, record.id, facts),
+        execution=base.execution,
+        workflow=base.workflow,
+    )
+
+
+@attrs.define
+class Decisions:
+    """What was decided about some connections. Those in no list wait for an input."""
+
+    taken: list[str] = attrs.field(factory=list)
+    dead: list[str] = attrs.field(factory=list)
+    failed: list[tuple[str, Failure]] = attrs.field(factory=list)
+
+
+def decide_at_end(
+    state: State,
+    record: StepRecord,
+    status: str,
+    output: Any = None,
+    failure: Failure | None = None,
+) -> Decisions:
+    """Decide the connections of a step that is about to end like this."""
+    decisions = Decisions()
+    tolerated = status == FAILED and record.planned.continue_on_error
+    decides = CONDITION_DECIDES[TOLERATED if tolerated else status]
+    asked: list[PlannedConnection] = []
+    for index in record.planned.outgoing:
+        connection = state.plan.connections[index]
+        if not decides[connection.on]:
+            decisions.dead.append(connection.id)
+        elif connection.condition is None and not connection.default:
+            decisions.taken.append(connection.id)
+        else:
+            asked.append(connection)
+    if asked:
+        seen = _scope_at_end(state, record, status, output, failure)
+        _ask(state, asked, seen, decisions)
+    return decisions
+
+
+def decide_waiting(state: State) -> Decisions:
+    """Decide the connections that have waited for an input, as far as they can be by now."""
+    decisions = Decisions()
+    asked = [state.plan.connections[index] for index in sorted(state.waiting_connections)]
+    _ask(state, asked, scope(state), decisions)
+    return decisions
+
+
+def _ask(
+    state: State, asked: Sequence[PlannedConnection], seen: Scope, decisions: Decisions
+) -> None:
+    # For every source and `on`, what its default has to know of the conditions beside it (R3).
+    taken: set[tuple[int, str]] = set()
+    waits: set[tuple[int, str]] = set()
+    for connection in asked:
+        if connection.condition is None:
+            continue
+        beside = (connection.source, connection.on)
+        try:
+            met = connection.condition.test(seen)
+        except (MissingInputError, ExpressionError) as error:
+            if isinstance(error, MissingInputError) and error.inputs:
+                waits.add(beside)
+                continue
+            decisions.dead.append(connection.id)
+            message = f"the condition of connection {connection.id!r}: {error}"
+            decisions.failed.append((connection.id, Failure("condition.error", message)))
+            # An erring condition decides the default beside it like a true one: it is dead.
+            taken.add(beside)
+            continue
+        if met:
+            decisions.taken.append(connection.id)
+            taken.add(beside)
+        else:
+            decisions.dead.append(connection.id)
+    for connection in asked:
+        if connection.default:
+            beside = (connection.source, connection.on)
+            if beside in taken:
+                decisions.dead.append(connection.id)
+            elif beside not in waits:
+                decisions.taken.append(connection.id)
+
+
+def waiting_inputs(state: State, index: int) -> tuple[str, ...]:
+    """Return the input paths for which the condition of an undecided connection waits."""
+    condition = state.plan.connections[index].condition
+    if condition is None:
+        return ()
+    try:
+        condition.test(scope(state))
+    except MissingInputError as error:
+        return error.inputs
+    except ExpressionError:
+        pass
+    return ()
+
+
+def why_dead(state: State, index: int) -> str:
+    """Say in a few words what killed a connection."""
+    connection = state.plan.connections[index]
+    source = state.steps[connection.source]
+    tolerated = source.status == FAILED and source.planned.continue_on_error
+    if not CONDITION_DECIDES[TOLERATED if tolerated else source.status][connection.on]:
+        return f"{connection.id}: {source.id} is {source.status}"
+    if connection.default:
+        return f"{connection.id}: another condition of {source.id} was met"
+    if connection.condition is None:  # pragma: no cover - such a connection is taken
+        return connection.id
+    if f"->{connection.id}" in state.unhandled:
+        return f"{connection.id}: its condition failed"
+    return f"{connection.id}: not {connection.condition.text}"
+
+

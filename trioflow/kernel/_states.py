@@ -1,0 +1,158 @@
+"""The two transition tables: which event may find a step, or an execution, in which state.
+
+Every legal transition is a row here, and nothing else is legal: `next_status` raises
+`ProtocolError` for the rest. To learn how a step can become SKIPPED, search this file and stop.
+Two rules keep it that way:
+
+* A table says only what *may* happen. What *does* happen is decided in `_machine.py`.
+* An event that leaves the state as it is has a row too; a missing row is a bug, not a "no".
+
+The diagrams in the documentation are drawn from these tables (`draw`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trioflow.errors import ProtocolError
+from trioflow.kernel import _events as e
+
+PENDING = "PENDING"
+RUNNING = "RUNNING"
+PAUSED = "PAUSED"
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
+SKIPPED = "SKIPPED"
+CANCELLED = "CANCELLED"
+
+STATUSES = (PENDING, RUNNING, PAUSED, COMPLETED, FAILED, SKIPPED, CANCELLED)
+ENDED = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED})
+
+Table = Mapping[str, Mapping[type[e.Event], str]]
+
+STEP: Table = {
+    # Waits for its gates and its join. What is decided before anything was started ends it here:
+    # a false condition, a reference without a value, an input that does not fit its schema.
+    PENDING: {
+        e.StepStarted: RUNNING,
+        e.StepPaused: PAUSED,
+        e.StepCompleted: COMPLETED,
+        e.StepFailed: FAILED,
+        e.StepSkipped: SKIPPED,
+        e.StepCancelled: CANCELLED,
+    },
+    # Also while it is queued for a slot, between attempts, and asleep.
+    RUNNING: {
+        e.AttemptStarted: RUNNING,
+        e.AttemptFailed: RUNNING,
+        e.AttemptInterrupted: RUNNING,
+        e.AttemptCrashed: RUNNING,
+        e.AttemptUnresponsive: RUNNING,
+        e.FallbackStarted: RUNNING,
+        e.StepPaused: PAUSED,
+        e.StepCompleted: COMPLETED,
+        e.StepFailed: FAILED,
+        e.StepCancelled: CANCELLED,
+    },
+    # Waits for somebody: inputs, a signal, a decision.
+    PAUSED: {
+        e.StepStarted: RUNNING,
+        e.StepRetried: RUNNING,
+        e.StepPaused: PAUSED,
+        e.StepCompleted: COMPLETED,
+        e.StepFailed: FAILED,
+        e.StepSkipped: SKIPPED,
+        e.StepCancelled: CANCELLED,
+    },
+    COMPLETED: {},
+    FAILED: {},
+    SKIPPED: {},
+    CANCELLED: {},
+}
+
+# What somebody may ask of an execution at any time before its end, and what may become of steps
+# and connections without the execution's leaving PAUSED.
+_ASKED: Mapping[type[e.Event], str] = {
+    e.InputReceived: "",
+    e.DecisionsReceived: "",
+    e.SignalReceived: "",
+    e.PauseRequested: "",
+    e.ResumeRequested: "",
+    e.CancelRequested: "",
+    e.StepPaused: "",
+    e.StepCompleted: "",
+    e.StepFailed: "",
+    e.StepSkipped: "",
+    e.ConnectionsDecided: "",
+    e.ConditionFailed: "",
+}
+
+
+def _staying(status: str) -> dict[type[e.Event], str]:
+    return {event_type: status for event_type in _ASKED}
+
+
+EXECUTION: Table = {
+    PENDING: {e.ExecutionStarted: RUNNING},
+    RUNNING: {
+        **_staying(RUNNING),
+        e.StepStarted: RUNNING,
+        e.StepRetried: RUNNING,
+        e.StepCancelled: RUNNING,
+        e.AttemptStarted: RUNNING,
+        e.AttemptFailed: RUNNING,
+        e.AttemptInterrupted: RUNNING,
+        e.AttemptCrashed: RUNNING,
+        e.AttemptUnresponsive: RUNNING,
+        e.FallbackStarted: RUNNING,
+        e.StoppingStarted: RUNNING,
+        e.ExecutionPaused: PAUSED,
+        e.ExecutionCompleted: COMPLETED,
+        e.ExecutionFailed: FAILED,
+        e.ExecutionCancelled: CANCELLED,
+    },
+    # Whatever starts, stops or ends something leaves PAUSED first (`ExecutionResumed`).
+    PAUSED: {
+        **_staying(PAUSED),
+        e.ExecutionResumed: RUNNING,
+    },
+    COMPLETED: {},
+    FAILED: {},
+    CANCELLED: {},
+}
+
+# What the end of a source means for a connection, by what the connection is `on` (R2): True, its
+# condition decides; False, it is dead.
+TOLERATED = "FAILED, tolerated"
+CONDITION_DECIDES: Mapping[str, Mapping[str, bool]] = {
+    COMPLETED: {"success": True, "failure": False, "always": True},
+    TOLERATED: {"success": True, "failure": True, "always": True},
+    FAILED: {"success": False, "failure": True, "always": True},
+    SKIPPED: {"success": False, "failure": False, "always": True},
+    CANCELLED: {"success": False, "failure": False, "always": False},
+}
+
+
+def next_status(table: Table, status: str, event: e.Event, who: str) -> str:
+    """Return the status after `event`, or raise `ProtocolError` if there is no such row."""
+    found = table[status].get(type(event))
+    if found is None:
+        raise ProtocolError(
+            f"{event.type} cannot happen to {who}, which is {status}; please report this"
+        )
+    return found
+
+
+def draw(table: Table) -> str:
+    """Return the table as a Mermaid state diagram; rows that change nothing are left out."""
+    lines = ["stateDiagram-v2"]
+    for status, row in table.items():
+        by_target: dict[str, list[str]] = {}
+        for event_type, target in row.items():
+            if target != status:
+                by_target.setdefault(target, []).append(event_type.__name__)
+        lines += [
+            f"    {status} --> {target}: {', '.join(names)}" for target, names in by_target.items()
+        ]
+    lines += [f"    {status} --> [*]" for status, row in table.items() if not row]
+    return "\n".join(lines)
