@@ -16,7 +16,7 @@ nox.options.sessions = ["coverage", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
-CODE = ("trioflow", "harness", "tests", "examples", "noxfile.py")
+CODE = ("trioflow", "harness", "tests", "benchmarks", "examples", "noxfile.py")
 
 
 @nox.session
@@ -31,10 +31,12 @@ def coverage(session: nox.Session) -> None:
     """Run the quick suite, print the coverage, and fail below `fail_under` of pyproject.toml."""
     session.install(".[dev]")
     session.run("coverage", "erase")
-    # The script and not `-m pytest`, which would put the checkout on the path.
-    session.run("coverage", "run", f"{session.bin}/pytest", *session.posargs)
-    session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report")
+    try:
+        # The script and not `-m pytest`, which would put the checkout on the path.
+        session.run("coverage", "run", f"{session.bin}/pytest", *session.posargs)
+    finally:
+        session.run("coverage", "combine", "--quiet")
+        session.run("coverage", "report")
 
 
 @nox.session

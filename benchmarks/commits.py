@@ -21,7 +21,6 @@ import trio
 from trioflow.kernel._events import Event, ExecutionStarted, StepCompleted
 from trioflow.stores import Head, SqliteStore
 
-
 # Events of one execution, one commit each.
 LENGTH = 25
 # An instant like those of today, in seconds since the epoch: as long in JSON.
@@ -48,9 +47,7 @@ async def _commit_chain(store: SqliteStore, name: str) -> int:
     event: Event = ExecutionStarted(1, AT, name, "benchmark", "digest", {"name": "b"}, {})
     for seq in range(1, LENGTH + 1):
         status, ended = ("RUNNING", None) if seq < LENGTH else ("COMPLETED", AT)
-        head = Head(
-            name, "benchmark", status, seq, due=AT, owner="benchmark", fence=1, ended=ended
-        )
+        head = Head(name, "benchmark", status, seq, due=AT, owner="benchmark", fence=1, ended=ended)
         await store.commit(head, [event])
         event = StepCompleted(seq + 1, AT, f"step-{seq}", {"total": 42.5, "sku": "tea"}, 1)
     return LENGTH

@@ -20,7 +20,7 @@ from trioflow.definitions import (
     Workflow,
     load_workflow,
 )
-from trioflow.engine import Engine, Execution, Receipt, StepState, open_engine
+from trioflow.engine import Engine, Execution, Receipt, StepState, open_engine, run
 from trioflow.errors import (
     Conflict,
     DefinitionError,
@@ -89,4 +89,5 @@ __all__ = [
     "action",
     "load_workflow",
     "open_engine",
+    "run",
 ]

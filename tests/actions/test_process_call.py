@@ -103,7 +103,7 @@ async def test_it_ends_in_an_orderly_way(work, run, tmp_path):
         ("die", {"number": 40}, "action 'die' was killed by signal 40 before"),
         ("close_everything", {}, "'close_everything' was killed by SIGKILL before the action"),
     ),
-    ids=str,
+    ids=("os._exit", "sys.exit", "SIGKILL", "signal 40", "pipes closed"),
 )
 async def test_it_ends_without_an_answer(work, run, name, parameters, message):
     with pytest.raises(StepError, match=message) as caught:
@@ -231,7 +231,7 @@ async def test_a_module_that_a_worker_cannot_find(work, run, monkeypatch):
 
 async def test_an_action_of_an_interactive_session(work, run, monkeypatch):
     monkeypatch.setattr(work.add, "__module__", "__main__")
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
 
     with pytest.raises(StepError, match="defined in an interactive session"):
         await run(work.add, left=1)
@@ -260,7 +260,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("arguments", (["shop_main.py"], ["-m", "shop_main"]), ids=str)
+@pytest.mark.parametrize(
+    "arguments", (["shop_main.py"], ["-m", "shop_main"]), ids=("file", "module")
+)
 def test_an_action_of_the_main_module(tmp_path, arguments):
     (tmp_path / "shop_main.py").write_text(MAIN)
 

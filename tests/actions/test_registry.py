@@ -77,7 +77,7 @@ def test_a_module_without_actions():
         ([lambda: None], "has no name of its own"),
         ([divmod], "positional-only"),
     ),
-    ids=str,
+    ids=("text", "number", "bytes", "lambda", "positional"),
 )
 def test_what_is_no_action(wrong, message):
     with pytest.raises(InvalidRequest, match=message):

@@ -32,7 +32,8 @@ def actions(actions_of: Callable[[str], Any]) -> Any:
 @pytest.fixture
 def package(examples: Path, tmp_path: Path) -> Path:
     """Return a copy of the package, to break."""
-    return Path(shutil.copytree(examples / "release" / "package", tmp_path / "package"))
+    source, caches = examples / "release" / "package", shutil.ignore_patterns(".*", "__pycache__")
+    return Path(shutil.copytree(source, tmp_path / "package", ignore=caches))
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ class _AsyncioRun:
 
     async def _main(self) -> Any:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101
+        assert task is not None
         with self._lock:
             if self._cancelled:
                 raise asyncio.CancelledError

@@ -28,12 +28,12 @@ def kill_group(process: trio.Process) -> None:
     """Kill the process, and everything in its group; also when it has itself ended already."""
     if os.name == "posix":
         _signal_group(process, signal.SIGKILL)
-    elif process.returncode is None:
+    elif process.returncode is None:  # pragma: no cover - Windows
         process.kill()
 
 
 def _signal_group(process: trio.Process, number: signal.Signals) -> None:
-    if os.name != "posix":
+    if os.name != "posix":  # pragma: no cover - Windows
         process.send_signal(number)
         return
     # A group keeps its number from being given to others for as long as it has a member, even

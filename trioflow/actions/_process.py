@@ -34,7 +34,7 @@ async def process_run(
     argv: Sequence[str | float],
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
-    input: str | None = None,  # noqa: A002 - the document's word
+    input: str | None = None,
     check: bool = True,
     max_output: int = _MAX_OUTPUT,
     grace: float = 5.0,
@@ -55,8 +55,8 @@ async def process_run(
     command = _command(argv)
     _check(cwd, env, input, max_output, grace)
     process = await _start(command, cwd, env, input is not None)
-    assert process.stdout is not None  # noqa: S101
-    assert process.stderr is not None  # noqa: S101
+    assert process.stdout is not None
+    assert process.stderr is not None
     stdout, stderr = _Tail(process.stdout, max_output), _Tail(process.stderr, max_output)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stdout.collect)
@@ -70,7 +70,7 @@ async def process_run(
                 await _end(process, (stdout, stderr), grace)
                 await close_pipes(process)
             nursery.cancel_scope.cancel()
-    assert process.returncode is not None  # noqa: S101
+    assert process.returncode is not None
     if check and process.returncode != 0:
         raise StepError(_complaint(command[0], process.returncode, stderr.text), "process.exit")
     return {

@@ -33,6 +33,12 @@ from trioflow.errors import StepError
 _FAREWELL = 1.0
 
 
+# Runs the file under the name that it has here too, so that tools know what it is. It is not
+# imported, because that would import all of trioflow, from wherever it may be. -P keeps the
+# current folder out of `sys.path` until that of the parent arrives.
+_PROGRAM = "import runpy, sys; runpy.run_path(sys.argv[2], run_name=sys.argv[1])['main']()"
+
+
 async def call_in_process(action: Action, arguments: Mapping[str, Any]) -> Any:
     """Run the action in a worker process of its own, and kill it on cancellation.
 
@@ -43,8 +49,7 @@ async def call_in_process(action: Action, arguments: Mapping[str, Any]) -> Any:
     """
     request = _request(action, arguments)
     process = await trio.lowlevel.open_process(
-        # -P: the folder of this file is no place to import from.
-        [sys.executable, "-P", str(Path(_worker.__file__))],
+        [sys.executable, "-P", "-c", _PROGRAM, _worker.__name__, _worker.__file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         **own_session(),
@@ -61,7 +66,7 @@ async def call_in_process(action: Action, arguments: Mapping[str, Any]) -> Any:
             await process.wait()
             await close_pipes(process)
     if answer is None:
-        assert process.returncode is not None  # noqa: S101
+        assert process.returncode is not None
         raise StepError(
             f"the worker process of action {action.name!r} {describe_exit(process.returncode)} "
             f"before the action returned",
@@ -143,7 +148,7 @@ async def _ask(process: trio.Process, request: bytes) -> _Answer | None:
         patience = trio.CancelScope()
         nursery.start_soon(_end_patience, process, patience)
         with patience:
-            assert process.stdin is not None  # noqa: S101
+            assert process.stdin is not None
             with contextlib.suppress(trio.BrokenResourceError):  # it has ended; so will `_listen`
                 # The pipe stays open: a worker takes its end for ours.
                 await process.stdin.send_all(request)
@@ -160,7 +165,7 @@ async def _end_patience(process: trio.Process, patience: trio.CancelScope) -> No
 
 async def _listen(process: trio.Process) -> _Answer | None:
     """Return the first frame that is an answer; log what is to be logged before."""
-    assert process.stdout is not None  # noqa: S101
+    assert process.stdout is not None
     received = bytearray()
     async for chunk in process.stdout:
         received += chunk

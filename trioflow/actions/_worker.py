@@ -1,6 +1,6 @@
 """The program of a worker process: do one call, answer, end.
 
-`_process_call` runs this file with a Python of its own. It imports nothing of trioflow, so that
+`_process_call` runs `main` of this file in a Python of its own. It imports nothing of trioflow, so that
 it can start before the `sys.path` of its parent has arrived.
 
 The request comes on stdin, as one frame: a length and a pickle. Answers go out on what stdin's
@@ -67,8 +67,8 @@ def _read_exactly(source: int, length: int) -> bytes:
     received = bytearray()
     while len(received) < length:
         chunk = os.read(source, min(length - len(received), 1 << 20))
-        if not chunk:  # the parent has ended, or has been cancelled, in the middle of it
-            os._exit(1)
+        if not chunk:  # the parent has ended in the middle of it
+            os._exit(1)  # pragma: no cover - of what ends like this nothing is measured
         received += chunk
     return bytes(received)
 
@@ -78,7 +78,7 @@ def _die_with_parent(requests: int) -> None:
     # only by SIGKILL. The next engine will do the work again; doing it twice at the same time
     # would be worse.
     os.read(requests, 1)
-    os._exit(1)
+    os._exit(1)  # pragma: no cover - of what ends like this nothing is measured
 
 
 def _answer(function: Any, arguments: Any) -> tuple[bytes, bytes]:
@@ -165,7 +165,3 @@ def _load_main(name: str | None, path: str) -> None:
     module = types.ModuleType("__mp_main__")
     module.__dict__.update(content)
     sys.modules["__main__"] = sys.modules["__mp_main__"] = module
-
-
-if __name__ == "__main__":
-    main()

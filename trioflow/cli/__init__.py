@@ -1,1 +1,5 @@
-"""cli"""
+"""The command line: `trioflow run`, `show` and the rest, made of what anybody can import."""
+
+from trioflow.cli._program import main
+
+__all__ = ["main"]

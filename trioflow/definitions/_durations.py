@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime
 
@@ -62,9 +61,8 @@ def _from_text(text: str) -> float:
 
 def _checked(seconds: float, written: object = None) -> float:
     text = shown(seconds if written is None else written)
-    if isinstance(seconds, float) and math.isnan(seconds):
-        raise ValueError(f"NaN is not a duration; {_HOW}")
-    if seconds <= 0:
+    # Not `seconds <= 0`: NaN is not above 0 either.
+    if not seconds > 0:
         raise ValueError(f"a duration is above 0, not {text}")
     if seconds > LONGEST:
         raise ValueError(f"{text} is more than the {LONGEST:.0f} seconds that a duration may have")

@@ -27,12 +27,12 @@ from trioflow.definitions._syntax import (
     Length,
     Link,
     ListOf,
-    Logic,
     Lookup,
     Node,
     Unary,
     column_of,
     unparse,
+    walk,
 )
 from trioflow.definitions._values import equal, is_number, kind
 from trioflow.errors import ExpressionError, MissingInputError
@@ -50,11 +50,22 @@ class _Compiler:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        # By identity: equal nodes at two places have two columns.
+        self._compiled: dict[int, Getter] = {}
 
     def error(self, message: str, column: int) -> ExpressionError:
         return ExpressionError(message, self._text, column)
 
-    def compile(self, node: Node) -> Getter:
+    def compile(self, tree: Node) -> Getter:
+        """Compile from the leaves up, which takes no stack."""
+        for node in reversed([*walk(tree)]):
+            self._compiled[id(node)] = self._compile(node)
+        return self._get(tree)
+
+    def _get(self, node: Node) -> Getter:
+        return self._compiled[id(node)]
+
+    def _compile(self, node: Node) -> Getter:
         match node:
             case Constant(value):
                 return lambda scope: value
@@ -65,25 +76,26 @@ class _Compiler:
             case Lookup():
                 return self._lookup(node)
             case Exists(target):
-                return _exists(self.compile(target))
+                return _exists(self._get(target))
             case Length(operand):
-                return self._length(self.compile(operand), node.column)
+                return self._length(self._get(operand), node.column)
             case Unary("not", operand):
-                return _negation(self.compile(operand))
+                return _negation(self._get(operand))
             case Unary():
                 return self._sign(node)
             case Arithmetic(first, links):
                 return self._arithmetic(first, links)
             case Comparison(first, links):
                 return self._comparison(first, links)
-            case Logic(word, operands):
-                return _logic([self.compile(part) for part in operands], word == "or")
+            case _:
+                sides = [self._get(part) for part in node.operands]
+                return _logic(sides, decisive=node.operator == "or")
 
     def _list(self, items: Sequence[Node]) -> Getter:
         if all(isinstance(item, Constant) for item in items):
             constant = [item.value for item in items if isinstance(item, Constant)]
             return lambda scope: constant
-        getters = [self.compile(item) for item in items]
+        getters = [self._get(item) for item in items]
         return lambda scope: _all(getters, scope)
 
     def _lookup(self, node: Lookup) -> Getter:
@@ -95,7 +107,7 @@ class _Compiler:
         if isinstance(base, Reference) and not base.optional:
             # Found in one go from the root on, so that the message has the whole path.
             return lambda scope: find(base, scope, tuple(_all(indexes, scope)))
-        getters = [self.compile(base), *indexes]
+        getters = [self._get(base), *indexes]
         name = unparse(base)
 
         def get(scope: Scope) -> Any:
@@ -106,7 +118,7 @@ class _Compiler:
         return get
 
     def _index(self, node: Node) -> Getter:
-        get = self.compile(node)
+        get = self._get(node)
         column = column_of(node)
 
         def get_index(scope: Scope) -> str | int:
@@ -131,7 +143,7 @@ class _Compiler:
     # Arithmetic
 
     def _sign(self, node: Unary) -> Getter:
-        get = self.compile(node.operand)
+        get = self._get(node.operand)
         negative = node.operator == "-"
 
         def sign(scope: Scope) -> Any:
@@ -145,8 +157,8 @@ class _Compiler:
         return sign
 
     def _arithmetic(self, first: Node, links: Sequence[Link]) -> Getter:
-        get_first = self.compile(first)
-        rest = [(self._calculation(link), self.compile(link.operand)) for link in links]
+        get_first = self._get(first)
+        rest = [(self._calculation(link), self._get(link.operand)) for link in links]
 
         def calculate(scope: Scope) -> Any:
             missing: list[MissingInputError] = []
@@ -202,10 +214,10 @@ class _Compiler:
         if len(links) > 1:
             return self._chain(first, links)
         (link,) = links
-        left = self.compile(first)
+        left = self._get(first)
         if isinstance(link.operand, Constant):
             return self._with_constant(left, link, link.operand.value)
-        right = self.compile(link.operand)
+        right = self._get(link.operand)
         test = self._test(link)
 
         def compare(scope: Scope) -> bool:
@@ -240,8 +252,8 @@ class _Compiler:
 
     def _chain(self, first: Node, links: Sequence[Link]) -> Getter:
         """Compare neighbours until one pair decides, like `and` over the pairs."""
-        get_first = self.compile(first)
-        rest = [(self._test(link), self.compile(link.operand)) for link in links]
+        get_first = self._get(first)
+        rest = [(self._test(link), self._get(link.operand)) for link in links]
 
         def compare(scope: Scope) -> bool:
             undecided: list[MissingInputError] = []

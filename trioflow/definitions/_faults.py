@@ -86,13 +86,18 @@ class Faults:
 
     def __init__(self) -> None:
         self._problems: dict[Problem, None] = {}
+        self._final: set[str] = set()
         self._budget = _SUGGESTION_BUDGET
 
     def __len__(self) -> int:
         return len(self._problems)
 
-    def add(self, path: str, message: str) -> None:
-        self._problems[Problem(path, message)] = None
+    def add(self, path: str, message: str, *, final: bool = False) -> None:
+        """Report a fault; a `final` one says all that there is to say about its place."""
+        if path not in self._final:
+            self._problems[Problem(path, message)] = None
+        if final:
+            self._final.add(path)
 
     def extend(self, problems: Iterable[Problem]) -> None:
         self._problems.update(dict.fromkeys(problems))

@@ -31,8 +31,10 @@ LONGEST_ID = 128
 
 # Roots and words of the expression language: as the id of a step they would mean two things.
 RESERVED = frozenset(
-    ("input", "steps", "execution", "workflow", "item", "secret", "exists", "len")
-    + ("true", "false", "null", "and", "or", "not", "in", "is", "True", "False", "None")
+    [
+        *("input", "steps", "execution", "workflow", "item", "secret", "exists", "len"),
+        *("true", "false", "null", "and", "or", "not", "in", "is", "True", "False", "None"),
+    ]
 )
 
 
@@ -347,5 +349,6 @@ WORKFLOW_FIELDS: Mapping[str, Reader] = {
     ),
 }
 
-# Those that are read apart: the format's version, and the steps in their two shapes.
-SHAPE_FIELDS = ("trioflow", "steps", "nodes", "connections")
+# Those that are read apart: what editors want to know, the version of the format, and the steps
+# in their two shapes.
+SHAPE_FIELDS = ("$schema", "trioflow", "steps", "nodes", "connections")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from jsonschema import FormatChecker
 
@@ -35,11 +35,8 @@ def _leaps_at_midnight(value: str) -> bool:
     # RFC 3339 allows a 60th second, at 23:59:60 UTC only.
     if value[17:19] != "60":
         return True
-    moment = datetime.fromisoformat(f"{value[:17]}59{value[19:]}".upper())
-    offset = moment.utcoffset()
-    assert offset is not None
-    utc = moment.replace(tzinfo=None) - offset
-    return (utc.hour, utc.minute) == (23, 59)
+    moment = datetime.fromisoformat(f"{value[:17]}59{value[19:]}".upper()).astimezone(UTC)
+    return (moment.hour, moment.minute) == (23, 59)
 
 
 @FORMATS.checks("time")

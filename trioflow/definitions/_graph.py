@@ -211,42 +211,37 @@ class Links:
                 yield tuple(node for node in cycle if node < self.size)
 
     def _components(self, nodes: set[int]) -> Iterator[set[int]]:
-        """The strongly connected components (Tarjan's, with a stack of its own)."""
+        """The strongly connected components: Tarjan's algorithm, without its recursion."""
         found: dict[int, int] = {}
         low: dict[int, int] = {}
         stack: list[int] = []
-        on_stack: set[int] = set()
+        placed: set[int] = set()
         for root in sorted(nodes):
-            if root in found:
-                continue
+            entering: int | None = None if root in found else root
             work: list[tuple[int, Iterator[int]]] = []
-
-            def enter(node: int, work: list[tuple[int, Iterator[int]]] = work) -> None:
-                found[node] = low[node] = len(found)
-                stack.append(node)
-                on_stack.add(node)
-                work.append((node, self._after(node)))
-
-            enter(root)
-            while work:
+            while entering is not None or work:
+                if entering is not None:
+                    found[entering] = low[entering] = len(found)
+                    stack.append(entering)
+                    work.append((entering, self._after(entering)))
                 node, following = work[-1]
+                entering = None
                 for other in following:
-                    if other not in nodes:
-                        continue
-                    if other not in found:
-                        enter(other)
+                    if other in nodes and other not in found:
+                        entering = other
                         break
-                    if other in on_stack:
+                    if other in nodes and other not in placed:
                         low[node] = min(low[node], found[other])
                 else:
                     work.pop()
                     if work:
-                        low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                        outer = work[-1][0]
+                        low[outer] = min(low[outer], low[node])
                     if low[node] == found[node]:
                         component = set()
                         while node not in component:
                             component.add(stack.pop())
-                        on_stack -= component
+                        placed |= component
                         yield component
 
     def _way_back(self, start: int, component: set[int]) -> list[int]:

@@ -29,7 +29,7 @@ from trioflow.definitions._parts import (
 )
 from trioflow.definitions._planning import canonical_document, make_plan
 from trioflow.definitions._reading import plain
-from trioflow.definitions._spelling import Speller
+from trioflow.definitions._spelling import PLAIN, Speller
 
 __all__ = [
     "Action",
@@ -102,7 +102,7 @@ class Workflow:
         description: str | None = None,
         labels: Mapping[str, str] | None = None,
         input_schema: Mapping[str, Any] | None = None,
-        input: Mapping[str, Any] | None = None,  # noqa: A002
+        input: Mapping[str, Any] | None = None,
         output: Any = None,
         output_schema: Mapping[str, Any] | None = None,
         timeout: float | str | None = None,
@@ -133,13 +133,13 @@ class Workflow:
             "compensate_on": compensate_on,
         }
         document = {
-            key: value if key in _PLAIN else speller.spell(value, f"$.{key}")
+            key: value if key in PLAIN else speller.spell(value, f"$.{key}")
             for key, value in given.items()
             if value is not None
         }
-        document.update(extensions or {})
+        document.update(speller.extensions(extensions or {}, "$"))
         source = f"workflow {id!r}" if id and type(id) is str else "the workflow"
-        self._fill(check(plain(document, faults), faults, source), speller.functions)
+        self._fill(check(plain(document, faults, source), faults, source), speller.functions)
 
     def _fill(self, checked: Checked, functions: Mapping[str, Callable[..., Any]]) -> None:
         steps = tuple(each.step for each in checked.steps)
@@ -192,9 +192,6 @@ class Workflow:
         return _restore, (self._text, dict(self.functions))
 
 
-# Data of the author's, in which nothing stands for anything else.
-_PLAIN = frozenset(("labels", "input_schema", "input", "output", "output_schema"))
-
 _DEFAULTS: Mapping[str, Any] = {
     "version": None,
     "name": None,
@@ -232,7 +229,7 @@ def workflow_from(
 ) -> Workflow:
     """Check data that was read from somewhere; `source` is what messages call it."""
     faults = Faults()
-    checked = check(plain(document, faults), faults, source)
+    checked = check(plain(document, faults, source), faults, source)
     workflow = Workflow.__new__(Workflow)
     workflow._fill(checked, functions or {})
     return workflow

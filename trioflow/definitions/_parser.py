@@ -1,9 +1,12 @@
 """Parsing conditions: one function per kind of operand, and one loop for all binary operators.
 
-How deep it calls itself depends on nesting alone, and nesting is limited.
+How deep it calls itself depends on nesting alone (not even on precedence, for which the loop
+keeps a list of what it has started), and nesting is limited.
 """
 
 from __future__ import annotations
+
+import attrs
 
 from trioflow.definitions._lexer import (
     CONSTANTS,
@@ -36,7 +39,7 @@ from trioflow.definitions._syntax import (
 from trioflow.errors import ExpressionError
 
 # People get lost at four. It also keeps parsing and evaluating far away from the end of
-# Python's stack, with up to eight levels of operators between two levels of nesting.
+# Python's stack: the worst condition needs half of its 1,000 frames.
 DEEPEST_NESTING = 50
 _CLOSING = {"(": ")", "[": "]", "${": "}"}
 
@@ -126,13 +129,18 @@ class _Parser:
 
     def _expression(self, least: int) -> Node:
         node = self._operand(least)
-        while (level := self._level()) >= least:
-            links = []
-            while self._level() == level:
-                operator, column = self._operator()
-                links.append(Link(operator, self._expression(level + 1), column))
-            node = _join(level, node, tuple(links))
-        return node
+        started: list[_Started] = []
+        while True:
+            level = self._level()
+            while started and started[-1].level > level:
+                node = started.pop().ended(node)
+            if level < least:
+                return node
+            if started and started[-1].level == level:
+                started[-1].go_on(node, *self._operator())
+            else:
+                started.append(_Started(level, node, *self._operator()))
+            node = self._operand(level + 1)
 
     # Operands
 
@@ -301,13 +309,28 @@ class _Parser:
         )
 
 
-def _join(level: int, first: Node, links: tuple[Link, ...]) -> Node:
-    if level == COMPARISON:
-        return Comparison(first, links)
-    if level > COMPARISON:
-        return Arithmetic(first, links)
-    operator = "or" if level == OR else "and"
-    return Logic(operator, (first, *(link.operand for link in links)))
+@attrs.define(eq=False)
+class _Started:
+    """Operators of one level, the last of which lacks what stands to the right of it."""
+
+    level: int
+    first: Node
+    operator: str
+    column: int
+    links: list[Link] = attrs.field(factory=list)
+
+    def go_on(self, operand: Node, operator: str, column: int) -> None:
+        self.links.append(Link(self.operator, operand, self.column))
+        self.operator, self.column = operator, column
+
+    def ended(self, operand: Node) -> Node:
+        links = (*self.links, Link(self.operator, operand, self.column))
+        if self.level == COMPARISON:
+            return Comparison(self.first, links)
+        if self.level > COMPARISON:
+            return Arithmetic(self.first, links)
+        word = "or" if self.level == OR else "and"
+        return Logic(word, (self.first, *(link.operand for link in links)))
 
 
 def _signed(token: Token, operand: Node) -> Node:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from trioflow.definitions._checks import Checked, default_id
 from trioflow.definitions._faults import Faults
 from trioflow.definitions._graph import Plan, PlannedCall, PlannedConnection, PlannedStep
 from trioflow.definitions._parts import ActionCall, Connection, Retry, Step
 from trioflow.definitions._references import Template
-from trioflow.definitions._spelling import Speller
+from trioflow.definitions._spelling import PLAIN, Speller
 from trioflow.definitions._steps import CompiledStep
 
 if TYPE_CHECKING:
@@ -38,7 +36,8 @@ def canonical_document(
     """
     speller = Speller(Faults())
     document: dict[str, Any] = {"trioflow": FORMAT}
-    document |= {key: speller.spell(value, "") for key, value in fields.items()}
+    for key, value in fields.items():
+        document[key] = value if key in PLAIN else speller.spell(value, "")
     document["steps"] = [_canonical_step(step, speller) for step in steps]
     if not numbered:
         document["connections"] = list(_canonical_connections(connections, speller))

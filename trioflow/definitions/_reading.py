@@ -25,6 +25,8 @@ LARGEST_TEXT = 4 * 1024 * 1024
 # they may be nested.
 MOST_VALUES = 1_000_000
 DEEPEST = 100
+_TOO_DEEP = f"is nested more than {DEEPEST} deep"
+_TOO_LONG = "is an integer of more than 1,000 digits"
 
 
 class Repeated(dict[str, Any]):
@@ -36,8 +38,12 @@ class Repeated(dict[str, Any]):
 class NotJson:
     """A scalar that JSON lacks, like ``NaN``; marked where it is read, reported with its path."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    @classmethod
+    def number(cls, text: str) -> NotJson:
+        return cls(f"is {text}, which JSON lacks; write a number")
 
 
 def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -114,7 +120,7 @@ def parse_json(text: str, source: str) -> object:
     _refuse_large(text, source, size=len(text))
     try:
         return json.loads(
-            text, object_pairs_hook=object_of, parse_constant=NotJson, parse_int=_integer
+            text, object_pairs_hook=object_of, parse_constant=NotJson.number, parse_int=integer
         )
     except json.JSONDecodeError as error:
         message = error.msg[:1].lower() + error.msg[1:]
@@ -123,28 +129,25 @@ def parse_json(text: str, source: str) -> object:
         refuse(source, _TOO_DEEP)
 
 
-_TOO_DEEP = f"is nested more than {DEEPEST} deep"
+def integer(text: str) -> int | NotJson:
+    """The number that digits mean, unless they are so many that converting them is an attack."""
+    return int(text) if len(text) <= 1_000 else NotJson(_TOO_LONG)
 
 
-def _integer(text: str) -> int | NotJson:
-    return int(text) if len(text) <= 1_000 else NotJson("an integer of more than 1,000 digits")
-
-
-def plain(data: object, faults: Faults) -> Any:
+def plain(data: object, faults: Faults, source: str) -> Any:
     """Copy data into plain JSON values; report what is none, with its path."""
-    return _Copier(faults).copy(data, 0)
+    return _Copier(faults, source).copy(data, 0)
 
 
 class _Copier:
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, source: str) -> None:
         self._faults = faults
+        self._source = source
         self._left = MOST_VALUES
-        self._stopped = False
         # The keys on the way to the value at hand: a path is only made where there is a fault.
         self._trail: list[str | int] = []
 
     def copy(self, value: object, depth: int) -> Any:
-        self._left -= 1
         if isinstance(value, str):
             if (message := unwritable(value)) is not None:
                 self._fault(message)
@@ -153,70 +156,60 @@ class _Copier:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int):
-            if not is_short(value):
-                self._fault("is an integer of more than 1,000 digits")
-                return 0
-            return int(value)
+            if is_short(value):
+                return int(value)
+            return self._fault(_TOO_LONG)
         if isinstance(value, float):
-            if not math.isfinite(value):
-                self._fault(
-                    f"is {float(value)!r}, which JSON lacks; leave it out or write a number"
-                )
-                return 0
-            return float(value)
+            if math.isfinite(value):
+                return float(value)
+            return self._fault(NotJson.number(repr(float(value))).message)
         if isinstance(value, (Mapping, list, tuple)):
-            return self._copy_container(value, depth)
-        if isinstance(value, NotJson):
-            self._fault(f"is {value.text}, which JSON lacks; leave it out or write a number")
-            return 0
-        self._fault(f"is {kind(value)}, which JSON lacks")
-        return None
-
-    def _copy_container(self, value: Any, depth: int) -> Any:
-        empty: Any = {} if isinstance(value, Mapping) else []
-        if self._stopped:
-            return empty
-        if depth >= DEEPEST or self._left < 0:
-            # Once is enough, and going on could take for ever.
-            self._stopped = True
-            self._trail.clear()
-            self._fault(f"has more than {MOST_VALUES:,} values" if self._left < 0 else _TOO_DEEP)
-            return empty
-        if isinstance(value, Mapping):
-            return self._copy_object(value, depth)
-        self._trail.append(0)
-        copied = []
-        for index, item in enumerate(value):
-            if self._stopped:
-                return empty
-            self._trail[-1] = index
-            copied.append(self.copy(item, depth + 1))
-        if not self._stopped:
+            self._count(len(value), depth)
+            self._trail.append(0)
+            copied = (
+                self._object(value, depth)
+                if isinstance(value, Mapping)
+                else [self._part(index, item, depth) for index, item in enumerate(value)]
+            )
             self._trail.pop()
-        return copied
+            return copied
+        if isinstance(value, NotJson):
+            return self._fault(value.message)
+        if callable(value):
+            return self._fault(
+                'is a function without a name of its own; mark it with @action("...")'
+            )
+        return self._fault(f"is {kind(value)}, which JSON lacks")
 
-    def _copy_object(self, value: Mapping[Any, object], depth: int) -> dict[str, Any]:
-        if isinstance(value, Repeated):
-            for key in value.repeated:
-                self._fault(f"has the key {shown(key)} twice; which of them counts?")
-        self._trail.append("")
+    def _count(self, size: int, depth: int) -> None:
+        # To go on with the rest could take for ever, so this is reported alone.
+        self._left -= size
+        if self._left < 0:
+            refuse(self._source, f"has more than {MOST_VALUES:,} values")
+        if depth >= DEEPEST:
+            refuse(self._source, _TOO_DEEP)
+
+    def _part(self, key: str | int, value: object, depth: int) -> Any:
+        self._trail[-1] = key
+        return self.copy(value, depth + 1)
+
+    def _object(self, value: Mapping[Any, object], depth: int) -> dict[str, Any]:
         copied = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                self._trail.pop()
-                self._fault(f"has a key that is {kind(key)}, {key!s:.40}; keys are strings")
-                self._trail.append("")
-                continue
-            if (message := unwritable(key)) is not None:
-                self._trail[-1] = "?"
-                self._fault(f"is a key that {message}")
-                continue
-            self._trail[-1] = key
-            copied[str.__str__(key)] = self.copy(item, depth + 1)
-            if self._stopped:
-                return {}
-        self._trail.pop()
+                self._fault_of_key(f"has a key that is {kind(key)}, {key!s:.40}; keys are strings")
+            elif (message := unwritable(key)) is not None:
+                self._fault_of_key(f"has a key that {message}")
+            else:
+                copied[str.__str__(key)] = self._part(key, item, depth)
+        if isinstance(value, Repeated):
+            for key in value.repeated:
+                self._fault_of_key(f"has the key {shown(key)} twice; write it once")
         return copied
 
     def _fault(self, message: str) -> None:
-        self._faults.add(at("$", *self._trail), message)
+        # What stands there instead from now on, null, is no second fault.
+        self._faults.add(at("$", *self._trail), message, final=True)
+
+    def _fault_of_key(self, message: str) -> None:
+        self._faults.add(at("$", *self._trail[:-1]), message)

@@ -129,7 +129,6 @@ class _Level:
     # A copy, in which constants have their final form already.
     container: Any
     todo: list[tuple[Any, Any]]
-    place: str
     key: Any
     changed: bool = False
     # The keys of what the program makes, each with the number of the part that makes it.
@@ -145,7 +144,7 @@ class _Builder:
 
     def build(self, value: Any) -> Template:
         # The value stands in a list of its own, so that there is always a container around.
-        outermost = _level([value], "", None)
+        outermost = _level([value], None)
         self._take_apart(outermost, value)
         references = tuple(self._references)
         named = [str(found.path[0]) for found in references if found.root == "secret"]
@@ -165,12 +164,11 @@ class _Builder:
             level = levels[-1]
             if level.todo:
                 key, item = level.todo.pop()
-                place = _place(level, key) if len(levels) > 1 else ""
                 if isinstance(item, str):
                     if "${" in item:
-                        self._text(level, key, item, place)
+                        self._text(level, key, item, _place(levels, key))
                 elif isinstance(item, Mapping | list | tuple):
-                    levels.append(_level(item, place, key))
+                    levels.append(_level(item, key))
                 continue
             levels.pop()
             if not levels:
@@ -239,7 +237,7 @@ class _Builder:
         return pieces
 
 
-def _level(container: Any, place: str, key: Any) -> _Level:
+def _level(container: Any, key: Any) -> _Level:
     if isinstance(container, Mapping):
         copy: Any = dict(container)
         entries = list(container.items())
@@ -247,15 +245,21 @@ def _level(container: Any, place: str, key: Any) -> _Level:
         copy = list(container)
         entries = list(enumerate(container))
     entries.reverse()
-    return _Level(copy, entries, place, key)
+    return _Level(copy, entries, key)
 
 
-def _place(level: _Level, key: Any) -> str:
-    if isinstance(level.container, list):
-        return f"{level.place}[{key}]"
-    if isinstance(key, str) and _IDENTIFIER.fullmatch(key):
-        return f"{level.place}.{key}"
-    return f"{level.place}[{json.dumps(str(key))}]"
+def _place(levels: list[_Level], key: Any) -> str:
+    """Write down where in the value `key` is; the outermost level is no part of the value."""
+    keys = [*(level.key for level in levels[2:]), key] if len(levels) > 1 else []
+    place = ""
+    for level, part in zip(levels[1:], keys, strict=True):
+        if isinstance(level.container, list):
+            place += f"[{part}]"
+        elif isinstance(part, str) and _IDENTIFIER.fullmatch(part):
+            place += f".{part}"
+        else:
+            place += f"[{json.dumps(str(part))}]"
+    return place
 
 
 def _unreadable(text: str, at: int) -> ExpressionError:

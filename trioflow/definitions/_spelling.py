@@ -5,8 +5,7 @@ Both are the same: a key for every field that does not have its default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -15,6 +14,15 @@ from trioflow.definitions._faults import Faults, at, shown
 from trioflow.definitions._parts import ActionCall, Connection, ForEach, Retry, Step
 
 _PARTS = (ActionCall, Connection, ForEach, Retry, Step)
+
+
+# Data of the author's, in which nothing stands for anything else.
+PLAIN = frozenset(
+    [
+        *("parameters", "items", "input_schema", "output_schema", "schema"),
+        *("labels", "input", "output"),
+    ]
+)
 
 
 def action_name(action: object) -> object:
@@ -48,19 +56,29 @@ class Speller:
 
     def _spell_part(self, part: Any, path: str) -> dict[str, Any]:
         spelled: dict[str, Any] = {}
-        for field, key, default in _fields_of(type(part)):
+        for field, key, default in _FIELDS[type(part)]:
             value = getattr(part, field)
             # By type, too: an author's 0 is not False, and shall be told so.
             if value is default or (type(value) is type(default) and value == default):
                 continue
             if key == "action":
                 spelled[key] = self._spell_action(value, at(path, key))
-            elif key in _PLAIN:
+            elif key in PLAIN:
                 spelled[key] = value
             else:
                 spelled[key] = self.spell(value, at(path, key))
-        spelled.update(part.extensions if isinstance(part.extensions, Mapping) else {})
+        spelled.update(self.extensions(part.extensions, path))
         return spelled
+
+    def extensions(self, given: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+        """Check that no extension would pass for another key."""
+        for key in given:
+            if not str(key).startswith("x-"):
+                self._faults.add(
+                    path,
+                    f'has the extension {shown(key)}; extensions are keys that start with "x-"',
+                )
+        return {key: value for key, value in given.items() if str(key).startswith("x-")}
 
     def _spell_action(self, action: object, path: str) -> object:
         name = action_name(action)
@@ -75,19 +93,14 @@ class Speller:
         return name
 
 
-# Data of the author's, in which nothing stands for anything else.
-_PLAIN = frozenset(("parameters", "items", "input_schema", "output_schema", "schema"))
-
-
-@cache
-def _fields_of(part: type[Any]) -> Sequence[tuple[str, str, Any]]:
-    """Name, key and default of each field; required ones have no default that is ever equal."""
+def _fields_of(part: type[Any]) -> tuple[tuple[str, str, Any], ...]:
+    """Name, key and default of each field of a part."""
     return tuple(
-        (
-            field.name,
-            field.name.rstrip("_"),
-            attrs.NOTHING if isinstance(field.default, attrs.Factory) else field.default,  # type: ignore[arg-type]
-        )
+        # Nothing is equal to the default of what is required.
+        (field.name, field.name.rstrip("_"), field.default)
         for field in attrs.fields(part)
         if field.name != "extensions"
     )
+
+
+_FIELDS = {part: _fields_of(part) for part in _PARTS}

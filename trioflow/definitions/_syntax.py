@@ -18,7 +18,7 @@ OR, AND, NOT, COMPARISON, SUM, PRODUCT, UNARY, POSTFIX = range(1, 9)
 LEVELS = {
     **dict.fromkeys(("or", "||"), OR),
     **dict.fromkeys(("and", "&&"), AND),
-    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in", "is"), COMPARISON),
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in", "not in", "is"), COMPARISON),
     **dict.fromkeys(("+", "-"), SUM),
     **dict.fromkeys(("*", "/", "//", "%"), PRODUCT),
 }
@@ -176,37 +176,58 @@ def column_of(node: Node) -> int:
 
 # Writing down…
 
+# What has been written so far, by identity: the text, and the level of what binds loosest in it.
+_Written = dict[int, tuple[str, int]]
+
 
 def unparse(node: Node) -> str:
-    """Write a tree down, with no more parentheses than it needs; `parse` gives it back."""
-    return _write(node)[0]
+    """Write a tree down, with no more parentheses than it needs; parsing gives it back."""
+    written: _Written = {}
+    for part in reversed([*walk(node)]):  # from the leaves up, which takes no stack
+        written[id(part)] = _write(part, written)
+    return written[id(node)][0]
 
 
-def _write(node: Node) -> tuple[str, int]:
-    """Return the text and the level of what binds loosest in it."""
+def _write(node: Node, written: _Written) -> tuple[str, int]:
+    def text_of(part: Node) -> str:
+        return written[id(part)][0]
+
+    def bound(part: Node, level: int) -> str:
+        text, own = written[id(part)]
+        return text if own >= level else f"({text})"
+
     match node:
         case Constant(value):
             return _write_constant(value)
         case ListOf(items):
-            return f"[{', '.join(map(unparse, items))}]", POSTFIX
-        case Lookup(_, segments):
-            return _write_base(node) + "".join(map(_write_segment, segments)), POSTFIX
+            return f"[{', '.join(map(text_of, items))}]", POSTFIX
+        case Lookup(base, segments):
+            # Behind a bare reference a known segment would become part of the reference.
+            merges = isinstance(base, Reference) and not base.optional
+            merges = merges and isinstance(segments[0], str | int)
+            first = f"({base})" if merges else bound(base, POSTFIX)
+            parts = (
+                _write_segment(part) if isinstance(part, str | int) else f"[{text_of(part)}]"
+                for part in segments
+            )
+            return first + "".join(parts), POSTFIX
         case Exists(target):
-            return f"exists({unparse(target)})", POSTFIX
+            return f"exists({text_of(target)})", POSTFIX
         case Length(operand):
-            return f"len({unparse(operand)})", POSTFIX
+            return f"len({text_of(operand)})", POSTFIX
         case Unary("not", operand):
-            return f"not {_bound(operand, NOT)}", NOT
+            return f"not {bound(operand, NOT)}", NOT
         case Unary(operator, operand):
-            return f"{operator}{_bound(operand, UNARY)}", UNARY
-        case Arithmetic(first, links):
+            return f"{operator}{bound(operand, UNARY)}", UNARY
+        case Arithmetic(first_operand, links) | Comparison(first_operand, links):
             level = LEVELS[links[0].operator]
-            return _write_links(first, links, level), level
-        case Comparison(first, links):
-            return _write_links(first, links, COMPARISON), COMPARISON
+            words = [bound(first_operand, level + 1)]
+            for link in links:
+                words += link.operator, bound(link.operand, level + 1)
+            return " ".join(words), level
         case Logic(operator, operands):
             level = LEVELS[operator]
-            return f" {operator} ".join(_bound(part, level + 1) for part in operands), level
+            return f" {operator} ".join(bound(part, level + 1) for part in operands), level
         case _:
             return str(node), POSTFIX
 
@@ -219,32 +240,9 @@ def _write_constant(value: str | int | float | bool | None) -> tuple[str, int]:
     return repr(value), UNARY
 
 
-def _bound(node: Node, level: int) -> str:
-    text, own = _write(node)
-    return text if own >= level else f"({text})"
-
-
-def _write_links(first: Node, links: tuple[Link, ...], level: int) -> str:
-    parts = [_bound(first, level + 1)]
-    for link in links:
-        parts += link.operator, _bound(link.operand, level + 1)
-    return " ".join(parts)
-
-
-def _write_base(node: Lookup) -> str:
-    base = node.base
-    # Behind a bare reference a known segment would become part of the reference.
-    merges = isinstance(base, Reference) and not base.optional
-    if merges and isinstance(node.segments[0], str | int):
-        return f"({base})"
-    return _bound(base, POSTFIX)
-
-
-def _write_segment(part: Segment) -> str:
+def _write_segment(part: str | int) -> str:
     if isinstance(part, int):
         return f"[{part}]"
-    if not isinstance(part, str):
-        return f"[{unparse(part)}]"
     if BARE_NAME.fullmatch(part) and not part.endswith("?") and segment(part) == part:
         return f".{part}"
     return f"[{quote(part)}]"

@@ -56,9 +56,10 @@ def _is_about_a_key(error: _Error) -> bool:
 
 
 def _messages(error: _Error) -> Iterable[str]:
-    wording = _WORDINGS.get(str(error.validator))
     if error.validator is None:
-        return ["is not allowed here"]
+        # The schema `false`; of its path the library loses the last key.
+        return ["has a part that its schema does not allow"]
+    wording = _WORDINGS.get(str(error.validator))
     if wording is None:
         return [f"does not fit {shown(error.validator)} of its schema"]
     found = wording(error)
@@ -83,7 +84,7 @@ def _must_be(types: Iterable[str], instance: object) -> str:
 
 def _required(error: _Error) -> list[str]:
     if not isinstance(error.validator_value, list):  # Draft 3 has a boolean here
-        return ["lacks a key that is required"]
+        return ["is required"]
     return [f"lacks {shown(key)}" for key in error.validator_value if key not in error.instance]
 
 

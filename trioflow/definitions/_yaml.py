@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any, NoReturn
 
-from trioflow.definitions._reading import DEEPEST, NotJson, object_of, refuse
+from trioflow.definitions._reading import DEEPEST, NotJson, integer, object_of, refuse
 
 _NULL = re.compile(r"|~|null|Null|NULL")
 _TRUE = re.compile(r"true|True|TRUE")
@@ -44,7 +44,7 @@ def parse_yaml(text: str, source: str) -> object:
         mark = error.problem_mark or error.context_mark
         _refuse_at(source, mark, error.problem or "cannot be read")
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        refuse(source, f"is no YAML: {str(error).splitlines()[0]}")
+        refuse(source, f"is no YAML: {str(error).partition(chr(10))[0]}")
 
 
 def _refuse_at(source: str, mark: Any, message: str) -> NoReturn:
@@ -167,11 +167,11 @@ def _meaning(text: str) -> Any:
     if _FALSE.fullmatch(text):
         return False
     if _INTEGER.fullmatch(text):
-        return int(text) if len(text) <= 1_000 else NotJson("an integer of more than 1,000 digits")
+        return integer(text)
     if _OCTAL.fullmatch(text):
         return int(text, 8)
     if _HEXADECIMAL.fullmatch(text):
         return int(text, 16)
     if _FLOAT.fullmatch(text):
         return float(text)
-    return NotJson(text) if _NOT_JSON.fullmatch(text) else text
+    return NotJson.number(text) if _NOT_JSON.fullmatch(text) else text

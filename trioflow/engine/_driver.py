@@ -42,6 +42,10 @@ UNRESPONSIVE_AFTER = 10.0
 Key = tuple[f.Address, int]
 
 
+class NotDriven(Exception):
+    """The driver stopped before it took the request in; nothing was recorded."""
+
+
 @attrs.define(eq=False)
 class Request:
     """A fact that somebody waits to see recorded, or refused."""
@@ -99,12 +103,12 @@ class Driver:
     async def ask(self, fact: f.Fact) -> None:
         """Put a request into the inbox and wait until it is durable.
 
-        Raises what refuses it. Cancelled means that it was certainly not recorded; if it is too
+        Raises what refuses it, or `NotDriven`. Cancelled means that it was certainly not recorded; if it is too
         late for that, this returns as if it had not been cancelled.
         """
         request = Request(fact)
         if self.stopped.is_set():
-            raise InvalidRequest(f"execution {self.head.id!r} is not driven any more")
+            raise NotDriven
         self.tell(request)
         try:
             await request.answered.wait()
@@ -143,9 +147,7 @@ class Driver:
             self.stopped.set()
             for request in self._inbox:
                 if isinstance(request, Request):
-                    request.answer(
-                        InvalidRequest(f"execution {self.head.id!r} is not driven any more")
-                    )
+                    request.answer(NotDriven())
 
     def _over(self) -> bool:
         if self._interrupting or self._lost:

@@ -79,6 +79,8 @@ class Engine:
         self._workflows: dict[str, Workflow] = {}
         self._executions: WeakValueDictionary[str, Execution] = WeakValueDictionary()
         self._drivers: dict[str, Driver] = {}
+        # Executions that are being started or continued: one task at a time may.
+        self._busy: dict[str, trio.Event] = {}
         self._nursery: trio.Nursery | None = None
         self._leaving = trio.Event()
 
@@ -134,18 +136,28 @@ class Engine:
         found = self.as_json("the input", input or {})
         if execution_id is not None:
             _check_id(execution_id)
+        else:
+            execution_id = f"{workflow.id}-{random_ids.token_hex(6)}"
+        async with self._alone_with(execution_id):
             head = await self.store.head(execution_id)
             if head is not None:
                 return await self._found(head, workflow, found)
-        else:
-            execution_id = f"{workflow.id}-{random_ids.token_hex(6)}"
+            return await self._start(workflow, found, execution_id, dict(labels or {}))
+
+    async def _start(
+        self,
+        workflow: Workflow,
+        found: Mapping[str, Any],
+        execution_id: str,
+        labels: Mapping[str, str],
+    ) -> Execution:
         now = self.now()
         head = Head(
             execution_id,
             workflow.id,
             "PENDING",
             0,
-            labels={**(workflow.labels or {}), **(labels or {})},
+            labels={**(workflow.labels or {}), **labels},
             owner=self.owner,
             fence=1,
             created=now,
@@ -153,8 +165,9 @@ class Engine:
         execution = Execution(self, Machine(workflow.plan), head)
         driver = self._drive(execution)
         try:
-            await driver.ask(f.Start(now, execution_id, found, dict(labels or {})))
+            await driver.ask(f.Start(now, execution_id, found, labels))
         except Conflict:
+            # Another engine on the same store was faster.
             stored = await self.store.head(execution_id)
             if stored is None:
                 raise
@@ -162,7 +175,6 @@ class Engine:
         except trio.Cancelled:
             driver.interrupt()
             raise
-        self._executions[execution_id] = execution
         return execution
 
     async def execution(self, execution_id: str) -> Execution:
@@ -277,6 +289,7 @@ class Engine:
 
     def notify(self, execution: Execution, events: Iterable[e.Event]) -> None:
         """Tell the log and the observers what has become durable."""
+        self._executions.setdefault(execution.id, execution)
         for event in events:
             _log(self.logger, execution, event)
             for observer in self._observers:
@@ -302,24 +315,46 @@ class Engine:
 
     async def continue_execution(self, execution: Execution) -> Driver:
         """Claim an execution and drive it on. Raises what keeps this engine from doing so."""
+        async with self._alone_with(execution.id):
+            return await self._continue(execution)
+
+    @asynccontextmanager
+    async def _alone_with(self, execution_id: str) -> AsyncIterator[None]:
+        while execution_id in self._busy:
+            await self._busy[execution_id].wait()
+        self._busy[execution_id] = trio.Event()
+        try:
+            yield
+        finally:
+            self._busy.pop(execution_id).set()
+
+    async def _continue(self, execution: Execution) -> Driver:
         running = self._drivers.get(execution.id)
-        if running is not None and not running.stopped.is_set():
-            return running
+        if running is not None:
+            if not running.stopped.is_set():
+                return running
+            await running.stopped.wait()
         if self._leaving.is_set():
             raise InvalidRequest("the engine is being left; open one to continue")
         self.check(execution._machine.plan.workflow)
-        claimed = await self.store.claim(self.owner, ttl=LEASE, ids=[execution.id])
-        if not claimed:
-            raise InvalidRequest(
-                f"execution {execution.id!r} belongs to another engine, or has ended meanwhile"
-            )
+        execution._head = await self._claim(execution.id)
         events = await self.store.read(execution.id)
         execution._machine = Machine.from_history(execution._machine.plan, events)
-        execution._head = claimed[0]
         driver = self._drive(execution)
-        self._executions[execution.id] = execution
         await driver.ask(f.Recovered(self.now()))
         return driver
+
+    async def _claim(self, execution_id: str) -> Head:
+        # What this engine has interrupted is still its own.
+        head = await self.store.head(execution_id)
+        if head is not None and head.owner == self.owner and head.status in OPEN:
+            return head
+        claimed = await self.store.claim(self.owner, ttl=LEASE, ids=[execution_id])
+        if not claimed:
+            raise InvalidRequest(
+                f"execution {execution_id!r} belongs to another engine, or has ended meanwhile"
+            )
+        return claimed[0]
 
     def _drive(self, execution: Execution) -> Driver:
         if self._nursery is None or self._leaving.is_set():
@@ -350,7 +385,7 @@ class Engine:
             raise DuplicateExecution(head.id, "input")
         execution = self._executions.get(head.id) or self._handle(head, events)
         if execution.status not in ENDED and execution._driver is None:
-            await self.continue_execution(execution)
+            await self._continue(execution)
         return execution
 
     def _handle(self, head: Head, events: Sequence[e.Event]) -> Execution:

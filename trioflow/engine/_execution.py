@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import trio
 
+from trioflow.engine._driver import Driver, NotDriven
 from trioflow.errors import (
     ExecutionCancelled,
     ExecutionFailed,
@@ -24,7 +25,6 @@ from trioflow.kernel._states import CANCELLED, COMPLETED, ENDED, FAILED, PAUSED
 from trioflow.stores._protocol import Head, Store
 
 if TYPE_CHECKING:
-    from trioflow.engine._driver import Driver
     from trioflow.engine._engine import Engine
 
 
@@ -296,13 +296,20 @@ class Execution:
         return receipt(self.id, self._status, await self._engine.store.read(self.id, asked_at))
 
     async def _ask(self, request: f.Fact) -> None:
-        driver = self._driver
-        if driver is None or driver.stopped.is_set():
-            await self.refresh()
-            # What would be refused anyway must not make this engine the owner.
-            self._machine.request(request)
-            driver = await self._engine.continue_execution(self)
-        await driver.ask(request)
+        while True:
+            driver = self._driver
+            if driver is None or driver.stopped.is_set() or self._status in ENDED:
+                await self.refresh()
+                # What would be refused anyway must not make this engine the owner.
+                self._machine.request(request)
+                driver = await self._engine.continue_execution(self)
+            try:
+                await driver.ask(request)
+            except NotDriven:
+                # It ended, or was interrupted, just before: see what has become of it.
+                await driver.stopped.wait()
+            else:
+                return
 
     # ---- what the driver says ----
 

@@ -301,10 +301,9 @@ class Writer:
         """Return the key of an execution."""
         key = self._keys.get(execution_id)
         if key is None:
-            row = self.execute("SELECT key FROM executions WHERE id = ?", (execution_id,)).fetchone()
-            if row is None:
-                return None
-            key = self._keys[execution_id] = row[0]
+            query = "SELECT key FROM executions WHERE id = ?"
+            for (found,) in self.execute(query, (execution_id,)).fetchall():
+                key = self._keys[execution_id] = int(found)
         return key
 
     def forget(self, execution_id: str) -> None:
@@ -443,13 +442,12 @@ class Reader:
             conditions.append("key < (SELECT key FROM executions WHERE id = :before)")
         condition = " AND ".join(conditions)
         values = {"workflow": workflow, "before": before, "limit": limit}
-        if status is None:
-            source = "executions"
-        else:
+        source = "executions"
+        if status is not None:
             # One part for each status, which reads no more than a page from the index. With
             # `status IN (...)` SQLite would sort all of them.
-            names = [f"status{place}" for place, _ in enumerate(status)]
-            values.update(zip(names, status, strict=True))
+            names = {f"status{place}": name for place, name in enumerate(status)}
+            values.update(names)
             parts = [
                 f"""
                 SELECT * FROM (
@@ -459,7 +457,7 @@ class Reader:
                 """
                 for name in names
             ]
-            source = f"({' UNION ALL '.join(parts)})"
+            source = f"({' UNION ALL '.join(parts or ['SELECT * FROM executions WHERE FALSE'])})"
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM {source} WHERE {condition} ORDER BY key DESC LIMIT :limit",
             values,

@@ -202,7 +202,7 @@ class SqliteStore:
 
         Raises `ExecutionNotFound` if `before` is not there (any more).
         """
-        statuses = (status,) if isinstance(status, str) else status
+        statuses = (status,) if isinstance(status, str) else status and set(status)
         return await self._read(lambda reader: reader.heads(statuses, workflow, before, limit))
 
     async def claim(

@@ -1,0 +1,211 @@
+"""Where the commands write to: results to stdout, everything else to stderr.
+
+`Screen` wraps a rich console so that nothing that it is given is ever taken for markup, lines
+stay whole where there is no terminal, and signs fit the encoding. rich is imported when the first
+screen is made.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+import attrs
+import click
+
+from trioflow.cli._text import plain, pretty
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+# What a line has where nobody has a terminal of some width: whole lines, for grep and files.
+_UNLIMITED = 10_000
+
+STYLES: Mapping[str, str] = {
+    "COMPLETED": "green",
+    "FAILED": "red",
+    "CANCELLED": "yellow",
+    "SKIPPED": "bright_black",
+    "RUNNING": "cyan",
+    "PAUSED": "magenta",
+    "PENDING": "bright_black",
+}
+
+
+@attrs.frozen
+class Signs:
+    """The few signs that are no letters, one column wide each."""
+
+    of: Mapping[str, str]
+    full: str
+    empty: str
+    working: str
+    waiting: str
+    arrow: str
+    more: str
+    spinner: str
+
+
+_UNICODE = Signs(
+    {
+        "COMPLETED": "✓",
+        "FAILED": "✗",
+        "CANCELLED": "■",
+        "SKIPPED": "–",  # noqa: RUF001
+        "RUNNING": "●",
+        "PAUSED": "◆",
+        "PENDING": "·",
+    },
+    full="━",
+    empty="─",
+    working="█",
+    waiting="░",
+    arrow="→",
+    more="…",
+    spinner="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏",
+)
+_ASCII = Signs(
+    {
+        "COMPLETED": "+",
+        "FAILED": "x",
+        "CANCELLED": "!",
+        "SKIPPED": "-",
+        "RUNNING": "*",
+        "PAUSED": "?",
+        "PENDING": ".",
+    },
+    full="=",
+    empty="-",
+    working="#",
+    waiting=".",
+    arrow="->",
+    more="...",
+    spinner="|/-\\",
+)
+
+
+def prepare_streams() -> None:
+    """Let characters that an encoding lacks come out as escapes instead of as a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody looks at this stream on a terminal that can be drawn on."""
+    try:
+        return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+    except ValueError:  # closed
+        return False
+
+
+class Screen:
+    """One of the two streams, as a rich console."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+
+        self.terminal = is_terminal(stream)
+        encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
+        self.signs = _UNICODE if encoding.startswith("utf") else _ASCII
+        self.console: Console = Console(
+            file=stream,
+            force_terminal=self.terminal,
+            width=None if self.terminal else _UNLIMITED,
+            color_system="auto" if self.terminal else None,
+            markup=False,
+            highlight=False,
+            emoji=False,
+        )
+
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return self.console.width
+
+    def line(self, *parts: str | tuple[str, str], cut: bool = False) -> None:
+        """Print one line of texts, or (text, style); `cut` shortens it to the terminal."""
+        self.print(self.text(*parts), cut=cut)
+
+    def text(self, *parts: str | tuple[str, str]) -> Text:
+        """Return a line of texts, or (text, style); what does not print is escaped."""
+        from rich.text import Text
+
+        found = Text(no_wrap=True, overflow="ellipsis", end="")
+        for part in parts:
+            content, style = (part, "") if isinstance(part, str) else part
+            found.append(self.encodable(plain(content)), style=style or None)
+        found.rstrip()
+        return found
+
+    def encodable(self, text: str) -> str:
+        """Return the text with what the encoding lacks as escapes."""
+        if self.signs is _UNICODE:
+            return text
+        text = text.replace("…", "...").replace("→", "->")
+        encoding = self.console.file.encoding or "ascii"
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+
+    def print(self, what: RenderableType, *, cut: bool = False) -> None:
+        """Print something of rich's; a line that is not `cut` may wrap at the terminal's edge."""
+        whole = {"overflow": "ellipsis", "no_wrap": True} if cut else {"soft_wrap": True}
+        self.console.print(what, **whole)  # type: ignore[arg-type]
+
+    def status(self, status: str) -> tuple[str, str]:
+        """Return a status in its colour."""
+        return status, STYLES.get(status, "")
+
+    def sign(self, status: str) -> tuple[str, str]:
+        """Return the sign of a status in its colour."""
+        return self.signs.of.get(status, "?"), STYLES.get(status, "")
+
+
+def out() -> Screen:
+    """Return the screen for results."""
+    return Screen(sys.stdout)
+
+
+def err() -> Screen:
+    """Return the screen for progress and for what somebody has to be told."""
+    return Screen(sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON to stdout, in UTF-8 as far as stdout can."""
+    click.echo(_encodable_json(pretty(value)))
+
+
+def _encodable_json(text: str) -> str:
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        # Only strings have such characters, and \uXXXX means the same in them.
+        return "".join(
+            character if character.isascii() else json.dumps(character)[1:-1]
+            for character in text
+        )
+    return text
+
+
+def say(*lines: str) -> None:
+    """Print lines to stderr, without rich: messages of one kind or another."""
+    for line in lines:
+        click.echo("\n".join(plain(part) for part in line.split("\n")), err=True)
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return rows of texts as lines with aligned columns; the last column is left as it is."""
+    found = [tuple(map(plain, row)) for row in rows]
+    if not found:
+        return []
+    widths = [max(map(len, column)) for column in zip(*found, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in found
+    ]

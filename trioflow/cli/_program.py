@@ -1,0 +1,72 @@
+"""`main`: the program `trioflow`, which finds its commands and tells what goes wrong."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from trioflow.cli._errors import guarded
+from trioflow.cli._output import prepare_streams
+
+# Where each command lives and what it does, so that `--help` need not import them all. The order
+# is that of the help.
+COMMANDS = {
+    "run": ("_run", "Execute a workflow, with live progress."),
+    "check": ("_check", "Find every fault of a workflow document."),
+    "list": ("_list", "List executions, newest first."),
+    "show": ("_show", "Show one execution: what happened, why, and what it waits for."),
+    "history": ("_history", "Print the events of an execution."),
+    "resume": ("_steer", "Continue an execution, with what it waits for."),
+    "signal": ("_steer", "Bring a signal that an execution waits for."),
+    "cancel": ("_steer", "Cancel an execution and wait for its end."),
+    "graph": ("_graph", "Draw a workflow, or an execution, as Mermaid or DOT."),
+    "schema": ("_check", "Print the JSON Schema of workflow documents."),
+}
+
+
+class Program(click.Group):
+    """The group of all commands; calling it exits with one of the codes of `_errors.py`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order in which somebody meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"trioflow.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run, and exit."""
+        extra["standalone_mode"] = False
+        prepare_streams()
+        run = super().main
+        sys.exit(guarded(lambda: run(args, prog_name or "trioflow", **extra)))
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed, 2 usage or definition error, 3 paused, 4 cancelled, "
+    "130 interrupted. Results go to stdout, everything else to stderr.",
+)
+@click.version_option(None, "--version", package_name="trioflow", message="%(prog)s %(version)s")
+def main() -> None:
+    """Durable workflows: execute them, look at them, steer them.
+
+    Executions live in a store, by default ./trioflow.db; what is interrupted can be continued.
+    """

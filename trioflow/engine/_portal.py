@@ -1,0 +1,103 @@
+"""An engine on a trio thread of its own, for programs that are not on trio.
+
+`blocking` and `aio` are thin doors over this, and this is thin over anyio's portal. What it adds:
+a call that can be cancelled and then *waited for*, because "cancelled" means stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, TypeVar
+
+import anyio.from_thread
+import trio
+
+from trioflow.engine._engine import Engine
+
+T = TypeVar("T")
+
+
+class Call(Generic[T]):
+    """One call in the engine's thread."""
+
+    def __init__(
+        self,
+        portal: anyio.from_thread.BlockingPortal,
+        function: Callable[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        self._portal = portal
+        self._scope: trio.CancelScope | None = None
+        self._cancelled = False
+
+        async def perform() -> T:
+            with trio.CancelScope() as self._scope:
+                if self._cancelled:
+                    self._scope.cancel()
+                return await function(*args, **kwargs)
+            raise CallCancelled
+
+        # Never cancelled itself: a cancelled future tells nothing of what has ended when.
+        self.future: Future[T] = portal.start_task_soon(perform)
+
+    def cancel(self) -> None:
+        """Cancel the call; `future` is done when nothing of it is left."""
+
+        def cancel() -> None:
+            self._cancelled = True
+            if self._scope is not None:
+                self._scope.cancel()
+
+        self._portal.start_task_soon(_sync(cancel))
+
+
+class CallCancelled(Exception):
+    """The call was cancelled from its own side, and has ended."""
+
+
+def _sync(function: Callable[[], object]) -> Callable[[], Coroutine[Any, Any, None]]:
+    async def call() -> None:
+        function()
+
+    return call
+
+
+class HeldEngine:
+    """An engine that is open in the engine's thread until `release`."""
+
+    def __init__(
+        self,
+        portal: anyio.from_thread.BlockingPortal,
+        manager: Callable[[], AbstractAsyncContextManager[Engine]],
+    ) -> None:
+        self.opened: Future[Engine] = Future()
+        self._portal = portal
+        self._stop: trio.Event | None = None
+
+        async def hold() -> None:
+            self._stop = trio.Event()
+            try:
+                async with manager() as engine:
+                    self.opened.set_result(engine)
+                    await self._stop.wait()
+            except BaseException as error:
+                if self.opened.done():
+                    raise
+                # Opening failed: who waits for it hears of it, and nobody else needs to.
+                self.opened.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
+
+        self.closed: Future[None] = portal.start_task_soon(hold)
+
+    def release(self) -> None:
+        """Leave the engine; `closed` is done when it has been left."""
+
+        def stop() -> None:
+            if self._stop is not None:
+                self._stop.set()
+
+        self._portal.start_task_soon(_sync(stop))
