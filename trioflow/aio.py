@@ -25,7 +25,8 @@ import anyio.from_thread
 import trioflow.engine as trio_engine
 from trioflow.definitions._model import Workflow
 from trioflow.engine._execution import EventStream, Receipt, StepState
-from trioflow.engine._portal import Call, HeldEngine
+from trioflow.engine._portal import ENGINE_LEFT, Call, HeldEngine
+from trioflow.errors import InvalidRequest
 from trioflow.kernel._events import Event, Failure
 from trioflow.kernel._requests import Waiting
 from trioflow.stores._protocol import Head
@@ -47,6 +48,8 @@ async def _call(
     try:
         return await asyncio.shield(wrapped)
     except asyncio.CancelledError:
+        if call.future.cancelled():
+            raise InvalidRequest(ENGINE_LEFT) from None
         call.cancel()
         await _wait_ended(wrapped)
         raise
@@ -301,6 +304,7 @@ async def open_engine(store: str = "memory:", **options: Any) -> AsyncIterator[E
             leaving = True
             held.release()
             await _wait_ended(closed)
+            held.stop_calls()
             if broken and body.uncancel() == 0:
                 # The cancellation was ours: what it stands for is the cause.
                 closed.result()

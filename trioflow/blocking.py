@@ -12,7 +12,7 @@ The engine lives on a trio thread of its own; the methods are those of `trioflow
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from concurrent.futures import wait
+from concurrent.futures import CancelledError, wait
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,8 @@ import anyio.from_thread
 import trioflow.engine as trio_engine
 from trioflow.definitions._model import Workflow
 from trioflow.engine._execution import EventStream, Receipt, StepState
-from trioflow.engine._portal import Call, HeldEngine
+from trioflow.engine._portal import ENGINE_LEFT, Call, HeldEngine
+from trioflow.errors import InvalidRequest
 from trioflow.kernel._events import Event, Failure
 from trioflow.kernel._requests import Waiting
 from trioflow.stores._protocol import Head
@@ -43,6 +44,8 @@ def _call(
     call = Call(portal, function, *args, **kwargs)
     try:
         return call.future.result()
+    except CancelledError:
+        raise InvalidRequest(ENGINE_LEFT) from None
     except BaseException:
         # Only an interrupt of the waiting leaves the call undone.
         if not call.future.done():
@@ -262,4 +265,7 @@ def open_engine(store: str = "memory:", **options: Any) -> Iterator[Engine]:
             yield Engine(portal, held.opened.result())
         finally:
             held.release()
-            held.closed.result()
+            try:
+                held.closed.result()
+            finally:
+                held.stop_calls()

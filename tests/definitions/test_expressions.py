@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 import time
 from pathlib import Path
@@ -120,10 +121,8 @@ def test_comparisons_have_pairs() -> None:
     condition = Condition.parse("1 < input.n <= 5 and not input.x is 'a'")
     first, second = condition.comparisons
 
-    assert [("<", 1), ("<=", 5)] == [
-        (operator, left.value if isinstance(left, Constant) else right.value)
-        for left, operator, right in first.pairs
-        if isinstance(left, Constant) or isinstance(right, Constant)
+    assert [("1", "<", "${input.n}"), ("${input.n}", "<=", "5")] == [
+        (unparse(left), operator, unparse(right)) for left, operator, right in first.pairs
     ]
     assert ["=="] == [operator for _, operator, _ in second.pairs]
 
@@ -514,6 +513,37 @@ trees: st.SearchStrategy[Node] = st.recursive(
     ),
     max_leaves=12,
 )
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "(${input}).x",
+        "(${input}).output[0]",
+        "${input.x?}.y",
+        "${input.l}[${input.n}].x",
+        "(-5)[0]",
+        '"a"["b c"]',
+        "(not ${input.a}) == ${input.b}",
+        "not ${input.a} == ${input.b}",
+        "1 - (2 - 3) - -4",
+        "(1 < 2) < 3",
+        "(true and false) and true or false",
+        "-(-${input.x} + 1) * 2",
+        'exists(${input.a}[${input.b}]["a?"])',
+        "1 not in [1, 1e+300, -0.0]",
+    ),
+)
+def test_written_as_it_would_be_by_hand(text: str) -> None:
+    assert text == unparse(parsed(text))
+
+
+def test_five_thousand_pieces_of_garbage() -> None:
+    dice = random.Random(20)
+    for _ in range(5_000):
+        text = "".join(dice.choices(PIECES, k=dice.randrange(16)))
+        for problem in Condition.problems(text, source="pay", steps=STEPS):
+            assert 1 <= problem.column <= len(text) + 1
 
 
 @given(trees)

@@ -143,7 +143,9 @@ def test_references_make_gates(fields):
     """In every shape, and one gate for all who refer to one step."""
     fields = {"action": "act"} | fields if fields.get("type") is None else fields
 
-    workflow = load([step("a"), step("b", parameters={"x": "${a}"}), {"id": "c", **fields}], connections=[])
+    workflow = load(
+        [step("a"), step("b", parameters={"x": "${a}"}), {"id": "c", **fields}], connections=[]
+    )
 
     assert {("a", "bc")} == gates_of(workflow)
     assert (1, 2) == workflow.plan.final_steps
@@ -229,7 +231,8 @@ def test_a_first_step_refers_to_its_own_sources_without_a_gate():
             [step("a"), step("b"), step("c"), step("d"), step("e")],
             {
                 "connections": [
-                    {"source": s, "target": t} for s, t in ("ab", "bc", "cb", "cd", "de", "ed", "ad")
+                    {"source": s, "target": t}
+                    for s, t in ("ab", "bc", "cb", "cd", "de", "ed", "ad")
                 ]
             },
             ["b -> c -> b", "d -> e -> d"],
@@ -279,9 +282,7 @@ def test_a_long_cycle_is_no_recursion():
 
 
 def condition_problems(condition, steps, connections):
-    connections = [
-        {"source": source, "target": target} for source, target in connections
-    ]
+    connections = [{"source": source, "target": target} for source, target in connections]
     connections[0]["condition"] = condition
     try:
         load(steps, connections=connections)
@@ -337,7 +338,11 @@ def test_a_condition_may_not_name_what_may_not_have_ended(steps, connections):
 
 def test_levels_and_lists_have_surely_ended():
     """What a compensation names has to have ended before its step starts."""
-    steps = [step("a"), step("b"), step("c", compensate={"action": "y", "parameters": {"x": "${a}"}})]
+    steps = [
+        step("a"),
+        step("b"),
+        step("c", compensate={"action": "y", "parameters": {"x": "${a}"}}),
+    ]
 
     assert load(steps)
 
@@ -355,7 +360,9 @@ def test_a_compensation_may_not_name_what_may_not_have_ended():
 
     (problem,) = problems_of([step("a", compensate=undo), step("b")])
 
-    assert problem.startswith('$.steps[0].compensate.parameters.x[0]: names the step "b", which may')
+    assert problem.startswith(
+        '$.steps[0].compensate.parameters.x[0]: names the step "b", which may'
+    )
 
 
 def test_surely_ended_agrees_with_brute_force():

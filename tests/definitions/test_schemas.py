@@ -1,5 +1,8 @@
 """JSON Schema: checked at load, nothing fetched, and messages without the value."""
 
+# The tables read best with one case a line.
+# ruff: noqa: E501
+
 import enum
 import math
 import socket
@@ -44,7 +47,11 @@ def problems_of(document, value):
         ({"type": ["object", "null"]}, [], ["$: must be an object or null, not a list"]),
         ({"required": ["a", "b"]}, {}, ['$: lacks "a"', '$: lacks "b"']),
         (
-            {"properties": {"a": {}}, "patternProperties": {"^p": {}}, "additionalProperties": False},
+            {
+                "properties": {"a": {}},
+                "patternProperties": {"^p": {}},
+                "additionalProperties": False,
+            },
             {"a": 1, "p1": 1, "b": SECRET},
             ['$: has "b", which its schema does not allow'],
         ),
@@ -53,8 +60,16 @@ def problems_of(document, value):
             dict.fromkeys("abcd"),
             ['$: has "a", "b", "c", ..., which its schema does not allow'],
         ),
-        ({"unevaluatedProperties": False}, {"a": 1}, ["$: has keys that its schema does not allow"]),
-        ({"dependentRequired": {"a": ["b"], "z": ["y"]}}, {"a": 1}, ['$: lacks "b", which goes with "a"']),
+        (
+            {"unevaluatedProperties": False},
+            {"a": 1},
+            ["$: has keys that its schema does not allow"],
+        ),
+        (
+            {"dependentRequired": {"a": ["b"], "z": ["y"]}},
+            {"a": 1},
+            ['$: lacks "b", which goes with "a"'],
+        ),
         ({"enum": ["a", 1, None]}, SECRET, ['$: must be "a", 1 or null']),
         ({"enum": []}, SECRET, ["$: cannot have any value"]),
         ({"const": {"a": 1}}, SECRET, ["$: must be an object"]),
@@ -70,29 +85,56 @@ def problems_of(document, value):
         ({"minProperties": 1}, {}, ["$: must have at least 1 key"]),
         ({"maxProperties": 1}, {"a": 1, "b": 1}, ["$: must have at most 1 key"]),
         ({"uniqueItems": True}, [SECRET, SECRET], ["$: has an item twice"]),
-        ({"contains": {"const": 1}}, [2], ["$: has not as many items of the kind that it must contain"]),
-        ({"prefixItems": [{}], "items": False}, [1, 2], ["$: has more items than its schema allows"]),
+        (
+            {"contains": {"const": 1}},
+            [2],
+            ["$: has not as many items of the kind that it must contain"],
+        ),
+        (
+            {"prefixItems": [{}], "items": False},
+            [1, 2],
+            ["$: has more items than its schema allows"],
+        ),
         ({"pattern": "^a"}, SECRET, ['$: must match the pattern "^a"']),
         ({"format": "date-time"}, SECRET, ["$: must be a date-time"]),
         ({"format": "email"}, SECRET, ["$: must be an email"]),
         ({"not": {}}, 1, ["$: fits the schema that it must not fit"]),
-        ({"properties": {"a": False}}, {"a": SECRET}, ["$: has a part that its schema does not allow"]),
-        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, 1, ["$: must be a string or null, not a number"]),
+        (
+            {"properties": {"a": False}},
+            {"a": SECRET},
+            ["$: has a part that its schema does not allow"],
+        ),
+        (
+            {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            1,
+            ["$: must be a string or null, not a number"],
+        ),
         (
             {"anyOf": [{"type": "string"}, {"minimum": 3}]},
             1,
             ["$: fits none of the 2 alternatives that its schema allows"],
         ),
         ({"oneOf": [{}, {}]}, 1, ["$: fits more than one of the 2 alternatives of its schema"]),
-        ({"oneOf": [{"type": "string"}, {"type": "null"}]}, 1, ["$: must be a string or null, not a number"]),
-        ({"propertyNames": {"pattern": "^a"}}, {"b": 1}, ['$: has a key that must match the pattern "^a"']),
+        (
+            {"oneOf": [{"type": "string"}, {"type": "null"}]},
+            1,
+            ["$: must be a string or null, not a number"],
+        ),
+        (
+            {"propertyNames": {"pattern": "^a"}},
+            {"b": 1},
+            ['$: has a key that must match the pattern "^a"'],
+        ),
         (
             {"properties": {"a b": {"items": {"type": "string"}}}},
             {"a b": ["x", 1]},
             ['$["a b"][1]: must be a string, not a number'],
         ),
         (
-            {"$schema": "http://json-schema.org/draft-03/schema#", "properties": {"a": {"required": True}}},
+            {
+                "$schema": "http://json-schema.org/draft-03/schema#",
+                "properties": {"a": {"required": True}},
+            },
             {},
             ["$.a: is required"],
         ),
@@ -180,12 +222,18 @@ def test_the_path_of_the_value_can_be_given():
         ),
         ({"x": {"type": 5}, "$ref": "#/x"}, "$.s.x.type: must be"),
         ({"x": {"$ref": "#/y"}, "$ref": "#/x"}, '$.s.x["$ref"]: "#/y" is nowhere'),
-        ({"$schema": "http://example.com/mine"}, '$.s["$schema"]: "http://example.com/mine" is no dialect'),
+        (
+            {"$schema": "http://example.com/mine"},
+            '$.s["$schema"]: "http://example.com/mine" is no dialect',
+        ),
         ({"$schema": 5}, '$.s["$schema"]: 5 is no dialect'),
         ({"$ref": "#"}, "$.s: has a part that refers to itself without end"),
         ({"allOf": [{"not": {"$ref": "#"}}]}, "refers to itself without end"),
         (
-            {"$defs": {"a": {"dependentSchemas": {"k": {"$ref": "#/$defs/a"}}}}, "$ref": "#/$defs/a"},
+            {
+                "$defs": {"a": {"dependentSchemas": {"k": {"$ref": "#/$defs/a"}}}},
+                "$ref": "#/$defs/a",
+            },
             "refers to itself without end",
         ),
         ({"$id": "http://[", "items": {"$ref": "#/x"}}, "$.s"),
@@ -205,11 +253,18 @@ def test_bad_schemas(schema, expected):
         {},
         {"properties": {"$ref": {"type": "string"}}},
         {"const": {"$ref": "nowhere"}, "examples": [{"$ref": "nowhere"}]},
-        {"$defs": {"tree": {"properties": {"left": {"$ref": "#/$defs/tree"}}}}, "$ref": "#/$defs/tree"},
+        {
+            "$defs": {"tree": {"properties": {"left": {"$ref": "#/$defs/tree"}}}},
+            "$ref": "#/$defs/tree",
+        },
         {"$id": "http://example.com/a", "$defs": {"b": {"$id": "b"}}, "items": {"$ref": "b"}},
         {"$defs": {"b": {"$anchor": "here"}}, "items": {"$ref": "#here"}},
         {"$defs": {"b": True}, "items": {"$ref": "#/$defs/b"}},
-        {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {}}, "$ref": "#/definitions/a"},
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "definitions": {"a": {}},
+            "$ref": "#/definitions/a",
+        },
         {"$schema": "http://json-schema.org/draft-04/schema", "id": "http://example.com/x"},
         {"x": {"type": "string"}, "$ref": "#/x"},
         {"dependentSchemas": {"a": {"required": ["b"]}}},
@@ -312,7 +367,7 @@ def test_formats(format_, value, fits):
     assert fits is (problems_of({"format": format_}, value) == [])
 
 
-class Color(str, enum.Enum):
+class Color(str, enum.Enum):  # noqa: UP042 - its __str__ says something else
     RED = "red"
 
 
@@ -397,7 +452,11 @@ def test_to_json_shares_nothing():
         ({"type": "array", "maxItems": 2}, (-2,), True),
         ({"type": "array", "items": [{}]}, (5,), True),
         ({"$defs": {"a/b": {"type": "null"}}, "$ref": "#/$defs/a~1b"}, ("x",), False),
-        ({"$defs": {"n": {"properties": {"n": {"$ref": "#"}}}}, "$ref": "#/$defs/n"}, ("n", "n"), True),
+        (
+            {"$defs": {"n": {"properties": {"n": {"$ref": "#"}}}}, "$ref": "#/$defs/n"},
+            ("n", "n"),
+            True,
+        ),
         ({"$ref": "#here"}, ("x",), True),
     ),
     ids=str,

@@ -45,11 +45,13 @@ class Writing:
         *,
         digest: str = "d1",
         document: Mapping[str, Any] | None = None,
+        owned: bool = True,
         **fields: Any,
     ) -> Head:
         usual = {"workflow": "order", "status": "RUNNING", "owner": "me", "fence": 1}
         head = Head(id=execution_id, seq=1, created=1000.0, **{**usual, **fields})
-        await self.store.commit(head, [self.first(execution_id, digest, document)])
+        first = self.first(execution_id, digest, document)
+        await self.store.commit(head, [first], owned=owned)
         return head
 
     async def grow(self, head: Head, *, owned: bool = True, **fields: Any) -> Head:

@@ -53,10 +53,3 @@ def describe_exit(returncode: int) -> str:
     except ValueError:  # a real-time signal
         name = f"signal {-returncode}"
     return f"was killed by {name}"
-
-
-async def close_pipes(process: trio.Process) -> None:
-    """Close our ends of the pipes, without waiting for anything."""
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            await trio.aclose_forcefully(stream)

@@ -12,7 +12,6 @@ import trio
 
 from trioflow.actions._action import action
 from trioflow.actions._groups import (
-    close_pipes,
     describe_exit,
     kill_group,
     own_session,
@@ -68,7 +67,6 @@ async def process_run(
         finally:
             with trio.CancelScope(shield=True):
                 await _end(process, (stdout, stderr), grace)
-                await close_pipes(process)
             nursery.cancel_scope.cancel()
     assert process.returncode is not None
     if check and process.returncode != 0:
@@ -139,7 +137,7 @@ async def _start(
 async def _feed(stdin: trio.abc.SendStream, data: bytes) -> None:
     try:
         await stdin.send_all(data)
-    except (trio.BrokenResourceError, trio.ClosedResourceError):
+    except trio.BrokenResourceError:
         pass  # it does not want to know
     finally:
         await trio.aclose_forcefully(stdin)
@@ -185,14 +183,18 @@ class _Tail:
     _kept: bytearray = attrs.field(factory=bytearray, init=False)
 
     async def collect(self) -> None:
-        """Read until the stream ends, or until `scope` is cancelled."""
-        with self.scope:
-            async for chunk in self.stream:
-                self._kept += chunk
-                if len(self._kept) > self.limit:
-                    self.truncated = True
-                    del self._kept[: -self.limit]
-        self.ended.set()
+        """Read until the stream ends, or until `scope` is cancelled; then close it."""
+        try:
+            with self.scope:
+                async for chunk in self.stream:
+                    self._kept += chunk
+                    if len(self._kept) > self.limit:
+                        self.truncated = True
+                        del self._kept[: -self.limit]
+        finally:
+            # Here, because nobody else knows when nobody reads any more.
+            self.ended.set()
+            await trio.aclose_forcefully(self.stream)
 
     @property
     def text(self) -> str:

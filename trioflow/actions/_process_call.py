@@ -24,7 +24,7 @@ import trio
 
 from trioflow.actions import _worker
 from trioflow.actions._action import Action
-from trioflow.actions._groups import close_pipes, describe_exit, kill_group, own_session
+from trioflow.actions._groups import describe_exit, kill_group, own_session
 from trioflow.errors import StepError
 
 # How long a worker may take to end after it has answered, for `atexit` and for threads that the
@@ -64,7 +64,9 @@ async def call_in_process(action: Action, arguments: Mapping[str, Any]) -> Any:
                     await process.wait()
             kill_group(process)
             await process.wait()
-            await close_pipes(process)
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    await trio.aclose_forcefully(pipe)
     if answer is None:
         assert process.returncode is not None
         raise StepError(

@@ -1,7 +1,7 @@
 """The program of a worker process: do one call, answer, end.
 
-`_process_call` runs `main` of this file in a Python of its own. It imports nothing of trioflow, so that
-it can start before the `sys.path` of its parent has arrived.
+`_process_call` runs `main` of this file in a Python of its own. It imports nothing of trioflow,
+so that it can start before the `sys.path` of its parent has arrived.
 
 The request comes on stdin, as one frame: a length and a pickle. Answers go out on what stdin's
 neighbour was when the process began: the action itself finds stdin empty, and what it prints, or

@@ -100,12 +100,16 @@ def _why(name: str, error: BaseException) -> str:
         place = f"{error.filename}, line {error.lineno}"
         what = f"{type(error).__name__}: {error.msg}"
     else:
-        # The frames of the import machinery, and ours, tell nobody anything.
+        # The last line of the file itself, if it is one; else where it was raised. Frames of the
+        # import machinery, and ours, tell nobody anything.
         frames = [
             frame
             for frame in traceback.extract_tb(error.__traceback__)
-            if not frame.filename.startswith("<frozen") and frame.filename != __file__
+            if not frame.filename.startswith("<frozen")
+            and frame.filename != __file__
             and f"{os.sep}importlib{os.sep}" not in frame.filename
         ]
-        place = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else name
+        own = [frame for frame in frames if Path(frame.filename).name == Path(name).name]
+        last = (own or frames)[-1] if frames else None
+        place = name if last is None else f"{last.filename}, line {last.lineno}"
     return f"the actions of {name!r} cannot be imported: {place}: {what}"

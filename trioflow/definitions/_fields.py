@@ -140,7 +140,7 @@ def condition(value: Any, path: str, faults: Faults) -> Any:
         case str():
             return value if value.strip() else None
         case _:
-            return _wrong(faults, path, "a condition, which is text,", value)
+            return _wrong(faults, path, "a condition, as text", value)
 
 
 # ---- lists and objects ----

@@ -8,7 +8,7 @@ from typing import NoReturn, cast
 
 import attrs
 
-from trioflow.definitions._lexer import join_path, segment, shortened
+from trioflow.definitions._lexer import join_path, shortened
 from trioflow.errors import ExpressionError
 
 Segments = tuple[str | int, ...]
@@ -120,7 +120,7 @@ class Names:
                 + (f"; write `{self.source}.{first}` for the field" if self.source else "")
             )
         if self.source is not None:
-            segments = (segment(first), *segments)
+            segments = (first, *segments)
             first = self.source
             return found("steps", (first, "output", *_without_output(segments)), _sugar(segments))
         return wrong(

@@ -194,7 +194,7 @@ def _join_service(
     service = f.name(config["service"], at(path, "service"), faults)
     action = config.get("action", "default")
     places.setdefault("action", at(path, "service"))
-    if service is not None and isinstance(action, str):
+    if service is not None and action and isinstance(action, str):
         values["action"] = f"{service}.{action}"
     else:
         # The fault, if it is not the service's, is found when the field is read.

@@ -58,6 +58,9 @@ class CallCancelled(Exception):
     """The call was cancelled from its own side, and has ended."""
 
 
+ENGINE_LEFT = "the engine was left while this call was waiting"
+
+
 def _sync(function: Callable[[], object]) -> Callable[[], Coroutine[Any, Any, None]]:
     async def call() -> None:
         function()
@@ -74,24 +77,37 @@ class HeldEngine:
         manager: Callable[[], AbstractAsyncContextManager[Engine]],
     ) -> None:
         self.opened: Future[Engine] = Future()
+        self.closed: Future[None] = Future()
         self._portal = portal
+        self._manager = manager
         self._stop: trio.Event | None = None
+        portal.start_task_soon(self._hold)
 
-        async def hold() -> None:
-            self._stop = trio.Event()
-            try:
-                async with manager() as engine:
-                    self.opened.set_result(engine)
-                    await self._stop.wait()
-            except BaseException as error:
-                if self.opened.done():
-                    raise
-                # Opening failed: who waits for it hears of it, and nobody else needs to.
-                self.opened.set_exception(error)
-                if not isinstance(error, Exception):
-                    raise
+    async def _hold(self) -> None:
+        self._stop = trio.Event()
+        try:
+            async with self._manager() as engine:
+                self.opened.set_result(engine)
+                await self._stop.wait()
+        except trio.Cancelled as error:
+            self._tell(error)
+            raise
+        except BaseException as error:  # noqa: BLE001
+            # Whoever opened the engine hears of it. What is no Exception would take the portal
+            # down with it if it were raised here.
+            self._tell(error)
+        else:
+            self._tell(None)
 
-        self.closed: Future[None] = portal.start_task_soon(hold)
+    def _tell(self, error: BaseException | None) -> None:
+        if error is None:
+            self.closed.set_result(None)
+            return
+        if not self.opened.done():
+            self.opened.set_exception(error)
+            self.closed.set_result(None)
+        else:
+            self.closed.set_exception(error)
 
     def release(self) -> None:
         """Leave the engine; `closed` is done when it has been left."""
@@ -100,4 +116,9 @@ class HeldEngine:
             if self._stop is not None:
                 self._stop.set()
 
-        self._portal.start_task_soon(_sync(stop))
+        if not self.closed.done():
+            self._portal.start_task_soon(_sync(stop))
+
+    def stop_calls(self) -> None:
+        """Cancel the calls that have not returned, once the engine has been left."""
+        self._portal.call(self._portal.stop, True)

@@ -22,7 +22,6 @@ from trioflow.kernel import _events as e
 from trioflow.kernel._facts import Address
 from trioflow.kernel._states import (
     CANCELLED,
-    COMPLETED,
     EXECUTION,
     FAILED,
     PAUSED,
@@ -39,8 +38,18 @@ ATTEMPTING = "attempting"
 DELAYED = "delayed"
 LOST = "lost"
 
-# At one instant every timeout comes first.
-TIMEOUT, WAKE = 0, 1
+# What is due at one instant comes in this order (R14), and within it in that of the document.
+EXECUTION_TIMEOUT, GRACE, STEP_TIMEOUT, WAKE = range(4)
+
+# What somebody asked for may be recorded by another process, and acted upon only later.
+_REQUESTS = (
+    e.InputReceived,
+    e.DecisionsReceived,
+    e.SignalReceived,
+    e.PauseRequested,
+    e.ResumeRequested,
+    e.CancelRequested,
+)
 
 
 @attrs.define(eq=False)
@@ -59,14 +68,17 @@ class Series:
     # When the first attempt of the present series started: `max_elapsed` counts from it.
     first_at: float | None = None
     retry_at: float | None = None
+    # Whether it was reported that the running attempt does not stop.
+    unresponsive: bool = False
     # The input as of the record that began the series, and the steps that it may not see: its
     # references mean the same in every attempt.
     input: Mapping[str, Any] = attrs.field(factory=dict)
     unseen: frozenset[str] = frozenset()
-    # Not recorded, because it is safe to lose: the parameters once resolved, and why the running
-    # attempt has been asked to stop ("timeout" or "stopping").
+    # Not recorded, because it is safe to lose: the parameters once resolved, why the running
+    # attempt has been asked to stop ("timeout" or "stopping"), and its place in the queue.
     parameters: Any = None
     stop: str | None = None
+    place: int = 0
 
 
 @attrs.define(eq=False)
@@ -120,15 +132,10 @@ class StepRecord:
             return True
         return self.undecided == 0
 
-    def facts(self) -> dict[str, Any]:
-        """What conditions and references see as ``steps.<id>``, but for the output."""
-        return {
-            "status": self.status,
-            "error": None
-            if self.failure is None
-            else {"code": self.failure.code, "message": self.failure.message},
-            "attempts": self.attempts,
-        }
+    def facts(self, status: str, failure: e.Failure | None) -> dict[str, Any]:
+        """What is seen of it as ``steps.<id>`` when it has ended like this, but for the output."""
+        error = None if failure is None else {"code": failure.code, "message": failure.message}
+        return {"status": status, "error": error, "attempts": self.attempts}
 
 
 @attrs.define(eq=False)
@@ -137,8 +144,15 @@ class Stopping:
 
     cause: str
     failure: e.Failure | None
+    at: float
     # Infinity: they may take for ever.
     grace_until: float
+
+    def allows(self, due: float) -> bool:
+        """Whether a step's timeout that was over at `due` still counts: it did so before, or it
+        is over in the grace. At one instant the execution's timeout and the grace come first.
+        """
+        return due < self.grace_until or (self.cause != "timeout" and due <= self.at)
 
 
 class State:
@@ -159,10 +173,10 @@ class State:
         self.failures: tuple[e.Failure, ...] = ()
         self.reason = ""
 
-        self.steps = [
-            StepRecord(step, step.gates, len(step.incoming)) for step in plan.steps
-        ]
+        self.steps = [StepRecord(step, step.gates, len(step.incoming)) for step in plan.steps]
+        # What references see of the steps that have ended: outputs of COMPLETED ones, and facts.
         self.outputs: dict[str, Any] = {}
+        self.facts: dict[str, dict[str, Any]] = {}
         # True: taken. False: dead. None: not decided.
         self.decided: list[bool | None] = [None] * len(plan.connections)
         self._gates = [len(gate.members) for gate in plan.gates]
@@ -171,7 +185,8 @@ class State:
         self.open = len(self.steps)
         self.running = 0
         self.paused = 0
-        self.attempting = 0
+        # The steps that have a running attempt.
+        self.attempting: dict[int, None] = {}
         # Connections whose source has ended, but whose condition waits for an input.
         self.waiting_connections: dict[int, None] = {}
         # The failures for which the execution will be FAILED, by what failed, in order. Deferred
@@ -184,17 +199,19 @@ class State:
         self.cancel: e.CancelRequested | None = None
         self.pause = False
         self.signals: dict[str, Any] = {}
+        # In the order of the document.
         self.decisions: dict[str, Any] = {}
+        # The instant of the first of the requests with which the history ends, if it does.
+        self.asked_at: float | None = None
 
         # Worklists for the deciding half. Entries may be stale: it looks again at what it takes.
         # Steps that one record made ready form one group, in the order of the document.
         self.groups: deque[list[int]] = deque()
         self.look_at_connections = False
         self.signalled: list[str] = []
-        self.lost: list[StepRecord] = []
-        # (instant, TIMEOUT or WAKE, a number that keeps the order, what, step)
-        self.timers: list[tuple[float, int, int, str, int]] = []
-        self._timer_number = 0
+        self.lost: dict[int, None] = {}
+        # (instant, one of the four kinds, step, what)
+        self.timers: list[tuple[float, int, int, str]] = []
         # The execution's timeout: an instant while it is not paused, else the seconds left.
         self.deadline: float | None = None
         self._remaining: float | None = None
@@ -208,12 +225,15 @@ class State:
         self.status = next_status(EXECUTION, self.status, event, f"execution {self.id!r}")
         self.seq = event.seq
         self.now = event.at
+        if not isinstance(event, _REQUESTS):
+            self.asked_at = None
+        elif self.asked_at is None:
+            self.asked_at = event.at
         _APPLY[type(event)](self, event)
 
-    def add_timer(self, due: float, priority: int, what: str, index: int = -1) -> None:
+    def add_timer(self, due: float, kind: int, what: str, index: int = -1) -> None:
         """Remember an instant. Timers are never removed: whoever takes one checks it."""
-        self._timer_number += 1
-        heapq.heappush(self.timers, (due, priority, self._timer_number, what, index))
+        heapq.heappush(self.timers, (due, kind, index, what))
 
     # ---- the execution ----
 
@@ -225,15 +245,13 @@ class State:
         self.started_at = event.at
         self._remaining = self.plan.workflow.timeout
         self._clock_runs(event.at)
-        self.groups.append(
-            [index for index, record in enumerate(self.steps) if record.ready()]
-        )
+        self.groups.append([index for index, record in enumerate(self.steps) if record.ready()])
 
     def _clock_runs(self, at: float) -> None:
         if self._remaining is not None:
             self.deadline = at + self._remaining
             self._remaining = None
-            self.add_timer(self.deadline, TIMEOUT, "execution")
+            self.add_timer(self.deadline, EXECUTION_TIMEOUT, "execution")
 
     def _execution_paused(self, event: e.ExecutionPaused) -> None:
         if self.deadline is not None:
@@ -244,15 +262,24 @@ class State:
         self._clock_runs(event.at)
 
     def _stopping_started(self, event: e.StoppingStarted) -> None:
-        until = float("inf") if event.grace is None else event.at + event.grace
+        at = event.at
+        if event.cause == "timeout" and self.deadline is not None:
+            # It comes once. It was over then, however late somebody looked.
+            at, self.deadline = self.deadline, None
         if self.stopping is None:
-            self.stopping = Stopping(event.cause, event.failure, until)
-        else:
+            self.stopping = Stopping(event.cause, event.failure, at, float("inf"))
+        elif event.failure is not None:
             # A later cause can only shorten the grace, never change what the end will be.
-            self.stopping.grace_until = min(self.stopping.grace_until, until)
-            if event.failure is not None:
-                self.unhandled[f"<{event.cause}>"] = event.failure
-        self.add_timer(self.stopping.grace_until, TIMEOUT, "grace")
+            self.unhandled[f"<{event.cause}>"] = event.failure
+        self._shorten_grace(self.stopping, at, event.grace)
+
+    def _shorten_grace(self, stopping: Stopping, at: float, grace: float | None) -> None:
+        until = float("inf") if grace is None else at + grace
+        if until < stopping.grace_until:
+            stopping.grace_until = until
+            # Without a grace there is nothing to wait for: attempts are stopped at once.
+            if until > at:
+                self.add_timer(until, GRACE, "grace")
 
     def _execution_ended(self, event: e.Event) -> None:
         self.ended_at = event.at
@@ -271,7 +298,10 @@ class State:
         )
 
     def _decisions_received(self, event: e.DecisionsReceived) -> None:
-        self.decisions.update(event.decisions)
+        together = {**self.decisions, **event.decisions}
+        self.decisions = {
+            step: together[step] for step in sorted(together, key=self.plan.index.get)
+        }
 
     def _signal_received(self, event: e.SignalReceived) -> None:
         self.signals[event.name] = event.payload
@@ -282,19 +312,20 @@ class State:
 
     def _resume_requested(self, event: e.ResumeRequested) -> None:
         self.pause = False
-        # What was ready and could not start, and what was queued, is looked at again.
+        # What was ready and could not start is looked at again.
         self.groups.append(
-            [i for i, record in enumerate(self.steps) if record.status == PENDING and record.ready()]
+            [
+                index
+                for index, record in enumerate(self.steps)
+                if (record.status == PENDING and record.ready()) or record.waits_for == "inputs"
+            ]
         )
 
     def _cancel_requested(self, event: e.CancelRequested) -> None:
         if self.cancel is None:
             self.cancel = event
-        if self.stopping is not None and event.grace is not None:
-            until = event.at + event.grace
-            if until < self.stopping.grace_until:
-                self.stopping.grace_until = until
-                self.add_timer(until, TIMEOUT, "grace")
+        if self.stopping is not None:
+            self._shorten_grace(self.stopping, event.at, event.grace)
 
     # ---- steps ----
 
@@ -320,11 +351,14 @@ class State:
         record.started_at = event.at
         record.deadline, record.wake = event.deadline, event.wake
         if event.deadline is not None:
-            self.add_timer(event.deadline, TIMEOUT, "step", index)
+            self.add_timer(event.deadline, STEP_TIMEOUT, "step", index)
         if event.wake is not None:
             self.add_timer(event.wake, WAKE, "sleep", index)
         if record.planned.call is not None:
             record.series = self._series(record, "step", event.unseen)
+
+    def _step_held(self, event: e.StepHeld) -> None:
+        self._move(event).condition_met = True
 
     def _step_paused(self, event: e.StepPaused) -> None:
         record = self._move(event)
@@ -336,8 +370,6 @@ class State:
             if record.deadline is not None:
                 record.remaining = record.deadline - event.at
                 record.deadline = None
-            if record.series is not None and record.series.phase == LOST:
-                record.series.phase = DELAYED
             if record.fallback is not None:
                 record.fallback_attempts = record.fallback.attempt
                 record.fallback = None
@@ -345,7 +377,7 @@ class State:
             record.started_at = event.at
             record.deadline = event.deadline
             if event.deadline is not None:
-                self.add_timer(event.deadline, TIMEOUT, "step", record.planned.index)
+                self.add_timer(event.deadline, STEP_TIMEOUT, "step", record.planned.index)
 
     def _step_retried(self, event: e.StepRetried) -> None:
         record = self._move(event)
@@ -354,7 +386,7 @@ class State:
         if record.remaining is not None:
             record.deadline = event.at + record.remaining
             record.remaining = None
-            self.add_timer(record.deadline, TIMEOUT, "step", record.planned.index)
+            self.add_timer(record.deadline, STEP_TIMEOUT, "step", record.planned.index)
         series = record.series
         assert series is not None
         series.phase, series.tries, series.crashes = QUEUED, 0, 0
@@ -365,6 +397,8 @@ class State:
         record = self._move(event)
         planned = record.planned
         record.ended_at = event.at
+        # A failure that was pending a decision is history now.
+        record.failure = getattr(event, "failure", None)
         record.waits_for, record.missing = None, ()
         record.deadline = record.remaining = record.wake = None
         for series in (record.series, record.fallback):
@@ -373,6 +407,8 @@ class State:
                 series.parameters = None
                 series.input = {}
         self.decisions.pop(record.id, None)
+        self._attempt_over(record)
+        self.facts[record.id] = record.facts(record.status, record.failure)
         self.open -= 1
         touched: set[int] = set()
         for gate in planned.member_of:
@@ -415,42 +451,34 @@ class State:
         record.by, record.late = event.by, event.late
         if record.started_at is None:
             record.started_at = event.at
-        # A failure that was pending a decision is history now.
-        record.failure = None
         self.outputs[record.id] = event.output
-        self._attempt_over(record)
 
     def _step_failed(self, event: e.StepFailed) -> None:
-        record = self._end(event)
-        record.failure = event.failure
-        self._attempt_over(record)
-        self._classify(record)
+        self._classify(self._end(event))
 
     def _step_skipped(self, event: e.StepSkipped) -> None:
         record = self._end(event)
         record.reason = event.reason
 
     def _step_cancelled(self, event: e.StepCancelled) -> None:
-        record = self._end(event)
-        record.failure = event.failure
-        self._attempt_over(record)
+        self._end(event)
 
     def _classify(self, record: StepRecord) -> None:
         """Note what a FAILED step means for its execution: nothing, deferred, or unhandled."""
-        self.unhandled.pop(record.id, None)
-        self.deferred.pop(record.id, None)
         if record.planned.continue_on_error:
             return
         assert record.failure is not None
-        standing = {"failure": False, "always": False}
-        for index in record.planned.outgoing:
-            on = self.plan.connections[index].on
-            if on in standing and (self.decided[index] or index in self.waiting_connections):
-                standing[on] = True
-        if standing["failure"]:
+        standing = {
+            self.plan.connections[index].on
+            for index in record.planned.outgoing
+            if self.decided[index] or index in self.waiting_connections
+        }
+        if "failure" not in standing and "always" in standing:
+            self.deferred[record.id] = record.failure
             return
-        where = self.deferred if standing["always"] else self.unhandled
-        where[record.id] = record.failure
+        self.deferred.pop(record.id, None)
+        if "failure" not in standing:
+            self.unhandled[record.id] = record.failure
 
     # ---- connections ----
 
@@ -478,7 +506,7 @@ class State:
         series = record.current
         if series is not None and series.phase == ATTEMPTING:
             series.phase = DELAYED
-            self.attempting -= 1
+            del self.attempting[record.planned.index]
 
     def _attempt_started(self, event: e.AttemptStarted) -> None:
         record, series = self._of(event)
@@ -486,10 +514,10 @@ class State:
         series.attempt = event.attempt
         series.tries += 1
         series.retry_at = series.stop = None
-        series.interrupted = False
+        series.interrupted = series.unresponsive = False
         if series.first_at is None:
             series.first_at = event.at
-        self.attempting += 1
+        self.attempting[record.planned.index] = None
 
     def _attempt_failed(self, event: e.AttemptFailed) -> None:
         record, series = self._of(event)
@@ -508,10 +536,10 @@ class State:
         series.stop = None
         series.interrupted = isinstance(event, e.AttemptInterrupted)
         series.crashes += not series.interrupted
-        self.lost.append(record)
+        self.lost[record.planned.index] = None
 
     def _attempt_unresponsive(self, event: e.AttemptUnresponsive) -> None:
-        self._of(event)
+        self._of(event)[1].unresponsive = True
 
     def _fallback_started(self, event: e.FallbackStarted) -> None:
         record = self._move(event)
@@ -546,6 +574,7 @@ _APPLY: Mapping[type[e.Event], Callable[[State, Any], object]] = {
     e.ResumeRequested: State._resume_requested,
     e.CancelRequested: State._cancel_requested,
     e.StepStarted: State._step_started,
+    e.StepHeld: State._step_held,
     e.StepPaused: State._step_paused,
     e.StepRetried: State._step_retried,
     e.StepCompleted: State._step_completed,

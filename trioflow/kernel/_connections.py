@@ -5,70 +5,18 @@ Functions over a `State`; they change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from trioflow.definitions._finding import Scope
+from trioflow.definitions._finding import MISSING, Scope
 from trioflow.definitions._graph import PlannedConnection
 from trioflow.errors import ExpressionError, MissingInputError
 from trioflow.kernel._apply import State, StepRecord
 from trioflow.kernel._events import Failure
-from trioflow.kernel._states import CONDITION_DECIDES, ENDED, FAILED, TOLERATED
-
-
-class _Facts(Mapping[str, Any]):
-    """``steps.<id>`` for the steps that have ended, made when somebody asks."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def __getitem__(self, step_id: str) -> dict[str, Any]:
-        record = self._state.step(step_id)
-        if record.status not in ENDED:
-            raise KeyError(step_id)
-        return record.facts()
-
-    def __iter__(self) -> Iterator[str]:
-        return (record.id for record in self._state.steps if record.status in ENDED)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-class _With(Mapping[str, Any]):
-    """A mapping with one more entry: a step that is ending in the record being written."""
-
-    def __init__(self, base: Mapping[str, Any], key: str, value: Any) -> None:
-        self._base, self._key, self._value = base, key, value
-
-    def __getitem__(self, key: str) -> Any:
-        return self._value if key == self._key else self._base[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**dict(self._base), self._key: None})
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-class _Without(Mapping[str, Any]):
-    """A mapping without some keys: what a ``join: first`` step does not see."""
-
-    def __init__(self, base: Mapping[str, Any], hidden: frozenset[str]) -> None:
-        self._base, self._hidden = base, hidden
-
-    def __getitem__(self, key: str) -> Any:
-        if key in self._hidden:
-            raise KeyError(key)
-        return self._base[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return (key for key in self._base if key not in self._hidden)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+from trioflow.kernel._states import COMPLETED, CONDITION_DECIDES, FAILED, TOLERATED
 
 
 def scope(
@@ -79,9 +27,10 @@ def scope(
 ) -> Scope:
     """Return what references see now, or with the `input` and without the steps given."""
     outputs: Mapping[str, Any] = state.outputs
-    facts: Mapping[str, Any] = _Facts(state)
+    facts: Mapping[str, Any] = state.facts
     if unseen:
-        outputs, facts = _Without(outputs, unseen), _Without(facts, unseen)
+        hidden = dict.fromkeys(unseen, MISSING)
+        outputs, facts = ChainMap(hidden, state.outputs), ChainMap(hidden, state.facts)
     workflow = state.plan.workflow
     return Scope(
         input=state.input if input is None else input,
@@ -96,20 +45,11 @@ def _scope_at_end(
     state: State, record: StepRecord, status: str, output: Any, failure: Failure | None
 ) -> Scope:
     """What conditions see in the record that ends `record`, which is not yet applied."""
-    base = scope(state)
-    facts = {**record.facts(), "status": status, "error": None}
-    if failure is not None:
-        facts["error"] = {"code": failure.code, "message": failure.message}
-    outputs: Mapping[str, Any] = state.outputs
-    if status == "COMPLETED":
-        outputs = _With(outputs, record.id, output)
-    return Scope(
-        input=base.input,
-        outputs=outputs,
-        steps=_With(base.steps, record.id, facts),
-        execution=base.execution,
-        workflow=base.workflow,
-    )
+    seen = scope(state)
+    if status == COMPLETED:
+        seen.outputs = ChainMap({record.id: output}, state.outputs)
+    seen.steps = ChainMap({record.id: record.facts(status, failure)}, state.facts)
+    return seen
 
 
 @attrs.define
@@ -212,12 +152,15 @@ def why_dead(state: State, index: int) -> str:
     tolerated = source.status == FAILED and source.planned.continue_on_error
     if not CONDITION_DECIDES[TOLERATED if tolerated else source.status][connection.on]:
         return f"{connection.id}: {source.id} is {source.status}"
-    if connection.default:
-        return f"{connection.id}: another condition of {source.id} was met"
-    if connection.condition is None:  # pragma: no cover - such a connection is taken
-        return connection.id
     if f"->{connection.id}" in state.unhandled:
         return f"{connection.id}: its condition failed"
-    return f"{connection.id}: not {connection.condition.text}"
-
-
+    if connection.condition is not None:
+        return f"{connection.id}: not {connection.condition.text}"
+    # It is a default: without a condition everything else is taken here.
+    beside = [
+        other
+        for other in (state.plan.connections[index] for index in source.planned.outgoing)
+        if other.on == connection.on and other.condition is not None and state.decided[other.index]
+    ]
+    how = "was met" if beside else "failed"
+    return f"{connection.id}: another condition of {source.id} {how}"

@@ -204,6 +204,17 @@ class StepStarted(Event):
 
 
 @attrs.frozen
+class StepHeld(Event):
+    """The step's condition was true, but a `pause()` holds it back: it has not started.
+
+    Recorded because a condition that was true is not asked again; a step without a condition that
+    is held back leaves no trace.
+    """
+
+    step: str
+
+
+@attrs.frozen
 class StepPaused(Event):
     """The step waits: for ``inputs`` (these paths), a ``signal``, or a ``decision``.
 
@@ -380,6 +391,7 @@ EVENT_TYPES: Sequence[type[Event]] = (
     ResumeRequested,
     CancelRequested,
     StepStarted,
+    StepHeld,
     StepPaused,
     StepRetried,
     StepCompleted,
@@ -398,4 +410,3 @@ EVENT_TYPES: Sequence[type[Event]] = (
 
 # After one of these nothing follows.
 TERMINAL_EVENTS = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
-

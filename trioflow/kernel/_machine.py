@@ -103,6 +103,9 @@ class Machine:
         self.state = State(plan)
         self._recorded: list[e.Event] = []
         self._commands: list[c.Command] = []
+        # What this turn has queued, by the position of the step; and how much all turns have.
+        self._queued: dict[int, Series] = {}
+        self._places = 0
         self._now = 0.0
 
     @classmethod
@@ -121,8 +124,8 @@ class Machine:
         """The next instant at which the machine wants to be told that time has passed."""
         timers = self.state.timers
         while timers:
-            due, _, _, what, index = timers[0]
-            if due < float("inf") and self._current(due, what, index):
+            due, _, index, what = timers[0]
+            if self._current(due, what, index):
                 return due
             heapq.heappop(timers)
         return None
@@ -167,12 +170,17 @@ class Machine:
         Facts about attempts that nobody waits for are ignored. Raises `InputRejected` for a
         `Start` whose input does not fit, `ProtocolError` for what cannot happen.
         """
-        self._recorded, self._commands = [], []
+        self._recorded, self._commands, self._queued = [], [], {}
         self._now = max(self._now, fact.at)
         refused = None
+        asked_at = self.state.asked_at
         if isinstance(fact, f.Recovered):
             # First what was lost, so that a timeout that came meanwhile finds nothing running.
             self._mark_lost()
+        if isinstance(fact, (f.Recovered, f.Check)) and asked_at is not None:
+            # What others have asked for was accepted, and came before what is due since then.
+            self._pass_time(asked_at)
+            self._settle()
         self._pass_time()
         try:
             _RECEIVE[type(fact)](self, fact)
@@ -182,7 +190,10 @@ class Machine:
             self._settle()
             self._pass_time()
         self._follow_status()
+        self._line_up()
         if isinstance(fact, f.Recovered):
+            for _, series in self._series_in(QUEUED):
+                series.place = 0
             self._commands = list(self.outstanding())
         return Turn(tuple(self._recorded), tuple(self._commands), refused)
 
@@ -227,18 +238,25 @@ class Machine:
         )
 
     def _ask(self, request: f.Fact) -> None:
+        paused = self.state.pause
         for event_type, fields in accept(self.state, request):
             self._record(event_type, **fields)
-        if isinstance(request, f.Pause):
-            for record, series in self._series_in(QUEUED):
-                del record
-                self._commands.append(c.DropAttempt(series.address, series.attempt + 1))
-        elif isinstance(request, f.Resume):
-            for record, series in self._series_in(QUEUED):
+        if self.state.pause is paused:
+            return
+        queued = [
+            (record, series)
+            for record, series in self._series_in(QUEUED)
+            if record.planned.index not in self._queued
+        ]
+        # They keep their places while a pause keeps them from getting a slot (R27).
+        for record, series in sorted(queued, key=lambda each: each[1].place):
+            if paused:
                 self._commands.append(self._queue_command(record, series))
+            else:
+                self._commands.append(c.DropAttempt(series.address, series.attempt + 1))
 
     def _nothing(self, fact: f.Fact) -> None:
-        """There is no more in it than that time has passed, or that others have recorded."""
+        """There is no more in it than that time has passed."""
 
     def _series_in(self, phase: str) -> list[tuple[StepRecord, Series]]:
         return [
@@ -271,7 +289,7 @@ class Machine:
                 state.look_at_connections = False
                 self._decide_waiting_connections()
             elif state.signalled:
-                self._deliver(state.signalled.pop())
+                self._deliver(state.signalled.pop(0))
             elif state.decisions:
                 self._carry_out(*next(iter(state.decisions.items())))
             elif state.groups:
@@ -292,7 +310,7 @@ class Machine:
             return
         somebody = bool(state.paused or state.waiting_connections)
         paused = state.stopping is None and (
-            (state.running == 0 and somebody) or (state.pause and state.attempting == 0)
+            (not state.running and somebody) or (state.pause and not state.attempting)
         )
         if paused and state.status == RUNNING:
             self._record(e.ExecutionPaused)
@@ -349,7 +367,7 @@ class Machine:
         if problems:
             return self._fail(record, "schema.input", _sentence("its parameters", problems))
         if self.state.pause:
-            return None
+            return self._hold(record)
         unseen = self._unseen(record)
 
         def begin() -> None:
@@ -377,13 +395,13 @@ class Machine:
         except ValueError as error:
             return self._fail(record, "schema.input", str(error))
         if self.state.pause:
-            return None
+            return self._hold(record)
         return lambda: self._record(e.StepStarted, step=record.id, wake=wake)
 
     def _begin_wait(self, record: StepRecord, seen: Scope) -> Callable[[], None] | None:
         if self.state.pause:
-            return None
-        name = record.planned.signal or record.id
+            return self._hold(record)
+        name = str(record.planned.signal)
         if name in self.state.signals:
             return lambda: self._complete(record, self.state.signals[name], by="signal")
         return lambda: self._record(
@@ -396,7 +414,7 @@ class Machine:
 
     def _begin_trigger(self, record: StepRecord, seen: Scope) -> Callable[[], None] | None:
         if self.state.pause:
-            return None
+            return self._hold(record)
         output = dict(self.state.input)
         return lambda: self._complete(record, output, by="trigger")
 
@@ -412,6 +430,12 @@ class Machine:
             if error.others:
                 return self._fail(record, "reference.missing", str(error))
             return self._pause_for(record, error.inputs, condition_met=True)
+
+    def _hold(self, record: StepRecord) -> Callable[[], None] | None:
+        """Leave a step that could start to the resume that ends the pause (R27)."""
+        if record.planned.condition is None or record.condition_met:
+            return None
+        return lambda: self._record(e.StepHeld, step=record.id)
 
     def _pause_for(
         self, record: StepRecord, inputs: tuple[str, ...], *, condition_met: bool
@@ -437,9 +461,7 @@ class Machine:
         dead = [i for i in record.planned.incoming if self.state.decided[i] is False]
         reason = "; ".join(why_dead(self.state, index) for index in dead)
         killed_by = tuple(self.plan.connections[index].id for index in dead)
-        return lambda: self._end(
-            record, e.StepSkipped, SKIPPED, reason=reason, killed_by=killed_by
-        )
+        return lambda: self._end(record, e.StepSkipped, SKIPPED, reason=reason, killed_by=killed_by)
 
     def _unseen(self, record: StepRecord) -> tuple[str, ...]:
         """Return the sources of a `first` step that have not ended: it will never see them."""
@@ -513,8 +535,16 @@ class Machine:
 
     def _queue(self, record: StepRecord, series: Series) -> None:
         series.phase = QUEUED
-        if not self.state.pause:
-            self._commands.append(self._queue_command(record, series))
+        self._queued[record.planned.index] = series
+
+    def _line_up(self) -> None:
+        """Give places to what this turn has queued: in the order of the document (R8)."""
+        for index in sorted(self._queued):
+            series = self._queued[index]
+            self._places += 1
+            series.place = self._places
+            if not self.state.pause:
+                self._commands.append(self._queue_command(self.state.steps[index], series))
 
     def _queue_command(self, record: StepRecord, series: Series) -> c.QueueAttempt:
         template = self._call(record, series).parameters
@@ -524,9 +554,10 @@ class Machine:
         call = self._call(record, series)
         if series.parameters is None:
             # A fallback without parameters of its own gets those of its step, as of its start.
-            own = record.planned.call
-            shared = own is not None and call.parameters is own.parameters
-            origin = record.series if shared and record.series is not None else series
+            assert record.planned.call is not None
+            assert record.series is not None
+            shared = call.parameters is record.planned.call.parameters
+            origin = record.series if shared else series
             seen = scope(self.state, input=origin.input, unseen=origin.unseen)
             series.parameters = call.parameters.resolve(seen)
         return c.RunAttempt(
@@ -569,7 +600,8 @@ class Machine:
     def _attempt_rejected(self, fact: f.AttemptRejected) -> None:
         found = self._awaited(fact.address, fact.attempt, QUEUED)
         if found is not None:
-            self._end(found[0], e.StepFailed, FAILED, failure=fact.failure)
+            failure = attrs.evolve(fact.failure, step=fact.address.step)
+            self._end(found[0], e.StepFailed, FAILED, failure=failure)
 
     def _attempt_returned(self, fact: f.AttemptReturned) -> None:
         found = self._awaited(fact.address, fact.attempt)
@@ -582,6 +614,11 @@ class Machine:
             problems = () if schema is None else schema.problems(fact.output)
         if problems:
             failure = e.Failure("schema.output", _sentence("its output", problems))
+            timeout = self._call(record, series).timeout
+            if fact.late and series.stop is None and timeout is not None:
+                # A late value that does not fit counts as if the action had raised (R16).
+                message = f"attempt {fact.attempt} timed out after {timeout:g} s"
+                failure = e.Failure("timeout.attempt", message, causes=(failure,))
             self._attempt_ended_badly(record, series, failure, fact.chance)
             return
         self._complete(
@@ -604,7 +641,10 @@ class Machine:
         record, series = found
         if series.stop is None:
             raise ProtocolError(f"attempt {fact.attempt} of {fact.address} was not to be stopped")
-        self._attempt_was_stopped(record, series, fact.failure)
+        cause = fact.failure
+        if cause is not None:
+            cause = attrs.evolve(cause, step=record.id, attempt=series.attempt)
+        self._attempt_was_stopped(record, series, cause)
 
     def _attempt_was_stopped(
         self, record: StepRecord, series: Series, cause: e.Failure | None
@@ -669,10 +709,11 @@ class Machine:
 
     def _fall_back(self, record: StepRecord, failure: e.Failure) -> e.Failure | None:
         """Begin the fallback, or return why it cannot begin."""
-        assert record.planned.fallback is not None and record.series is not None
+        assert record.planned.fallback is not None
         template = record.planned.fallback.parameters
         own = record.planned.call
-        if own is None or template is not own.parameters:
+        assert own is not None
+        if template is not own.parameters:
             try:
                 template.resolve(scope(self.state))
             except MissingInputError as error:
@@ -697,7 +738,8 @@ class Machine:
             self._record(e.AttemptInterrupted, attempt=fact.attempt, **_place(fact.address))
 
     def _attempt_hangs(self, fact: f.AttemptHangs) -> None:
-        if self._awaited(fact.address, fact.attempt) is not None:
+        found = self._awaited(fact.address, fact.attempt)
+        if found is not None and not found[1].unresponsive:
             self._record(
                 e.AttemptUnresponsive,
                 attempt=fact.attempt,
@@ -709,10 +751,11 @@ class Machine:
         for _, series in self._series_in(ATTEMPTING):
             self._record(e.AttemptCrashed, attempt=series.attempt, **_place(series.address))
 
-    def _recovered(self, fact: f.Recovered) -> None:
-        """Decide about the attempts that were lost, in the order in which they were (R17)."""
-        lost, self.state.lost = self.state.lost, []
-        for record in lost:
+    def _decide_lost(self, fact: f.Fact) -> None:
+        """Decide about the attempts that were lost, in the order of the document (R17)."""
+        lost, self.state.lost = self.state.lost, {}
+        for index in sorted(lost):
+            record = self.state.steps[index]
             series = record.current
             if record.status != RUNNING or series is None or series.phase != LOST:
                 continue
@@ -743,22 +786,19 @@ class Machine:
         state = self.state
         if state.status in ENDED:
             return False
+        stopping = state.stopping
         if what == "execution":
             return state.deadline == due
         if what == "grace":
-            return (
-                state.stopping is not None
-                and state.stopping.grace_until == due
-                and any(series.stop is None for _, series in self._series_in(ATTEMPTING))
-            )
+            return stopping is not None and stopping.grace_until == due
         record = state.steps[index]
-        if what == "step":
-            series = record.current
-            asked = series is not None and series.phase == ATTEMPTING and series.stop is not None
-            return record.deadline == due and not asked
         if what == "sleep":
-            return record.status == RUNNING and record.wake == due
+            return record.wake == due
         series = record.current
+        if what == "step":
+            asked = series is not None and series.phase == ATTEMPTING and series.stop is not None
+            allowed = stopping is None or stopping.allows(due)
+            return record.deadline == due and allowed and not asked
         return (
             record.status == RUNNING
             and series is not None
@@ -766,15 +806,15 @@ class Machine:
             and series.retry_at == due
         )
 
-    def _pass_time(self) -> None:
+    def _pass_time(self, until: float | None = None) -> None:
         """Let everything happen that is due by now: by instant, timeouts first."""
         timers = self.state.timers
-        while timers and timers[0][0] <= self._now:
-            due, priority = timers[0][:2]
+        while timers and timers[0][0] <= (self._now if until is None else until):
+            kind = timers[0][:2]
             together = []
-            while timers and timers[0][:2] == (due, priority):
+            while timers and timers[0][:2] == kind:
                 together.append(heapq.heappop(timers))
-            for _, _, _, what, index in together:
+            for due, _, index, what in together:
                 if self._current(due, what, index):
                     _DUE[what](self, index)
             self._settle()
@@ -828,13 +868,16 @@ class Machine:
 
     def _drop(self, record: StepRecord) -> None:
         series = record.current
-        if series is not None and record.status == RUNNING and series.phase == QUEUED:
+        if series is None or record.status != RUNNING or series.phase != QUEUED:
+            return
+        if self._queued.pop(record.planned.index, None) is None and not self.state.pause:
             self._commands.append(c.DropAttempt(series.address, series.attempt + 1))
 
     def _stop_attempts(self) -> None:
-        if self.state.attempting:
-            for _, series in self._series_in(ATTEMPTING):
-                self._stop_attempt(series, "stopping")
+        for index in sorted(self.state.attempting):
+            series = self.state.steps[index].current
+            assert series is not None
+            self._stop_attempt(series, "stopping")
 
     def _stop_attempt(self, series: Series, why: str) -> None:
         if series.stop is None:
@@ -856,11 +899,8 @@ class Machine:
             failures = [found]
         else:
             failures = [] if stopping is None or stopping.failure is None else [stopping.failure]
-            failures += [
-                failure
-                for failure in (*state.unhandled.values(), *state.deferred.values())
-                if failure not in failures
-            ]
+            others = (*state.unhandled.values(), *state.deferred.values())
+            failures += [failure for failure in others if [failure] != failures[:1]]
         if stopping is not None and stopping.cause == "cancel":
             reason = "" if state.cancel is None else state.cancel.reason
             self._record(e.ExecutionCancelled, reason=reason, failures=tuple(failures))
@@ -927,7 +967,7 @@ def _retryable(retry: Retry, failure: e.Failure) -> bool:
 def retry_delay(retry: Retry, tries: int, chance: float = 1.0) -> float:
     """Return the delay in seconds after `tries` attempts; `chance` in [0, 1] draws the jitter."""
     try:
-        delay = retry.initial_delay * retry.multiplier ** (tries - 1)
+        delay = retry.initial_delay * float(retry.multiplier) ** (tries - 1)
     except OverflowError:
         delay = retry.max_delay
     delay = min(retry.max_delay, delay)
@@ -960,11 +1000,10 @@ _RECEIVE: Mapping[type[f.Fact], Callable[[Machine, Any], None]] = {
     f.AttemptLeft: Machine._attempt_left,
     f.AttemptHangs: Machine._attempt_hangs,
     f.TimePassed: Machine._nothing,
-    f.Recovered: Machine._recovered,
-    f.Check: Machine._nothing,
+    f.Recovered: Machine._decide_lost,
+    f.Check: Machine._decide_lost,
     f.Resume: Machine._ask,
     f.Signal: Machine._ask,
     f.Pause: Machine._ask,
     f.Cancel: Machine._ask,
 }
-

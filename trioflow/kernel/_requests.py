@@ -64,7 +64,11 @@ class Waiting:
 
 
 def waiting_for(state: State) -> tuple[Waiting, ...]:
-    """Return everything that the execution waits for, in the order of the document."""
+    """Return everything that the execution waits for, in the order of the document.
+
+    What somebody has brought already is not waited for, even if the owner of the execution has
+    not yet acted upon it.
+    """
     if state.status in ENDED or state.stopping is not None:
         return ()
     found: list[Waiting] = []
@@ -75,18 +79,14 @@ def waiting_for(state: State) -> tuple[Waiting, ...]:
             found += [
                 Waiting("input", path, record.id, schema=_input_schema(state, path))
                 for path in record.missing
+                if not _has_value(path, state.input)
             ]
         elif record.waits_for == "signal":
-            schema = record.planned.payload_schema
-            found.append(
-                Waiting(
-                    "signal",
-                    record.planned.signal or record.id,
-                    record.id,
-                    schema=None if schema is None else schema.document,
-                )
-            )
-        else:
+            name, schema = str(record.planned.signal), record.planned.payload_schema
+            if name not in state.signals:
+                document = None if schema is None else schema.document
+                found.append(Waiting("signal", name, record.id, schema=document))
+        elif record.id not in state.decisions:
             found.append(Waiting("decision", step=record.id, failure=record.failure))
     for index in sorted(state.waiting_connections):
         connection_id = state.plan.connections[index].id
@@ -144,10 +144,7 @@ def _resume(state: State, request: f.Resume) -> list[Draft]:
     answered = (
         bool(request.decisions)
         or state.pause
-        or any(
-            entry.kind == "input" and _has_value(entry.name, merged)
-            for entry in waiting
-        )
+        or any(entry.kind == "input" and _has_value(entry.name, merged) for entry in waiting)
     )
     if not answered:
         names = ", ".join(str(entry) for entry in waiting)

@@ -35,6 +35,7 @@ STEP: Table = {
     # a false condition, a reference without a value, an input that does not fit its schema.
     PENDING: {
         e.StepStarted: RUNNING,
+        e.StepHeld: PENDING,
         e.StepPaused: PAUSED,
         e.StepCompleted: COMPLETED,
         e.StepFailed: FAILED,
@@ -57,6 +58,7 @@ STEP: Table = {
     # Waits for somebody: inputs, a signal, a decision.
     PAUSED: {
         e.StepStarted: RUNNING,
+        e.StepHeld: PAUSED,
         e.StepRetried: RUNNING,
         e.StepPaused: PAUSED,
         e.StepCompleted: COMPLETED,
@@ -72,24 +74,25 @@ STEP: Table = {
 
 # What somebody may ask of an execution at any time before its end, and what may become of steps
 # and connections without the execution's leaving PAUSED.
-_ASKED: Mapping[type[e.Event], str] = {
-    e.InputReceived: "",
-    e.DecisionsReceived: "",
-    e.SignalReceived: "",
-    e.PauseRequested: "",
-    e.ResumeRequested: "",
-    e.CancelRequested: "",
-    e.StepPaused: "",
-    e.StepCompleted: "",
-    e.StepFailed: "",
-    e.StepSkipped: "",
-    e.ConnectionsDecided: "",
-    e.ConditionFailed: "",
-}
+_ASKED: tuple[type[e.Event], ...] = (
+    e.InputReceived,
+    e.DecisionsReceived,
+    e.SignalReceived,
+    e.PauseRequested,
+    e.ResumeRequested,
+    e.CancelRequested,
+    e.StepHeld,
+    e.StepPaused,
+    e.StepCompleted,
+    e.StepFailed,
+    e.StepSkipped,
+    e.ConnectionsDecided,
+    e.ConditionFailed,
+)
 
 
 def _staying(status: str) -> dict[type[e.Event], str]:
-    return {event_type: status for event_type in _ASKED}
+    return dict.fromkeys(_ASKED, status)
 
 
 EXECUTION: Table = {

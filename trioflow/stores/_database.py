@@ -32,6 +32,7 @@ from trioflow.stores._schema import (
     explain,
     is_busy,
     is_fatal,
+    may_write,
     migrate,
 )
 
@@ -574,8 +575,7 @@ def _open(path: str, mode: Mode, durability: str) -> sqlite3.Connection:
 
 def _connect_file(path: str, mode: Mode) -> sqlite3.Connection:
     address = Path(path).as_uri()
-    writable = os.access(path, os.W_OK) and os.access(Path(path).parent, os.W_OK)
-    if mode != "read" or writable:
+    if mode != "read" or (may_write(Path(path)) and may_write(Path(path).parent)):
         # A reader, too: WAL needs a file of shared memory, which the last to leave removes.
         return _connect(f"{address}?mode=rw")
     if Path(f"{path}-wal").exists():

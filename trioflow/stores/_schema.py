@@ -129,6 +129,11 @@ def check_sqlite() -> None:
         )
 
 
+def may_write(path: Path) -> bool:
+    """Whether this process may write to a file, or make files in a directory."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def check_file(path: Path, *, create: bool, write: bool) -> None:
     """Raise `StoreUnusable` for what can be seen to be no store without opening it.
 
@@ -150,7 +155,7 @@ def check_file(path: Path, *, create: bool, write: bool) -> None:
         raise StoreUnusable(f"there is no store {str(path)!r}") from None
     except OSError as error:
         raise StoreUnusable(f"can't read the store {str(path)!r}: {error.strerror}") from error
-    if write and not os.access(path, os.W_OK):
+    if write and not may_write(path):
         raise StoreUnusable(f"{refused}: the file is read-only")
     if not header and create:
         return

@@ -1,0 +1,119 @@
+"""The engine from threads."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+import trioflow
+from trioflow.blocking import open_engine
+
+
+@trioflow.action("double")
+async def double(n: int) -> int:
+    await trio.lowlevel.checkpoint()
+    return 2 * n
+
+
+@trioflow.action("forever")
+async def forever() -> None:
+    await trio.sleep_forever()
+
+
+DOUBLE = {
+    "id": "double",
+    "steps": [{"id": "a", "action": "double", "parameters": {"n": "${input.n}"}}],
+    "output": "${a}",
+}
+FOREVER = {"id": "forever", "steps": [{"id": "a", "action": "forever"}]}
+
+
+def test_runs_from_many_threads_at_once() -> None:
+    with open_engine(actions=[double]) as engine, ThreadPoolExecutor(8) as pool:
+        outputs = list(pool.map(lambda n: engine.run(DOUBLE, {"n": n}), range(40)))
+
+    assert [2 * n for n in range(40)] == outputs
+
+
+def test_has_the_methods_of_the_engine(tmp_path: Path) -> None:
+    with open_engine(f"sqlite:{tmp_path}/t.db", actions=[double]) as engine:
+        engine.check(trioflow.load_workflow(DOUBLE))
+        execution = engine.start(DOUBLE, execution_id="x", labels={"k": "v"})
+        execution.wait_paused()
+        execution.refresh()
+        assert "PAUSED" == execution.status
+        assert ["input.n (step 'a')"] == [str(entry) for entry in execution.waiting_for]
+        assert {"k": "v"} == execution.labels
+        execution.resume({"n": 4})
+        assert 8 == execution.result()
+        assert [event.seq for event in execution.history()] == [
+            event.seq for event in execution.events()
+        ]
+        assert "COMPLETED" == engine.execution("x").steps["a"].status
+        assert {"a": 8} == execution.outputs
+        assert ((), ()) == (execution.failed_steps, execution.errors)
+        assert ("double", {"n": 4}) == (execution.workflow, execution.input)
+        assert ["x"] == [head.id for head in engine.executions(status="COMPLETED")]
+        assert "double" in repr(execution)
+
+    # What has been read stays readable.
+    assert {"a": 8} == execution.outputs
+
+
+def test_signal_pause_and_cancel() -> None:
+    document = {
+        "id": "w",
+        "steps": [{"id": "go", "type": "wait"}, {"id": "a", "action": "forever"}],
+    }
+    with open_engine(actions=[forever]) as engine:
+        execution = engine.start(document)
+        execution.pause()
+        execution.resume()
+        execution.signal("go", 1)
+        receipt = execution.cancel("enough")
+        with pytest.raises(trioflow.ExecutionCancelled, match="enough"):
+            execution.result()
+
+    assert ("a",) == receipt.stopped
+
+
+def test_errors_are_raised_where_they_belong() -> None:
+    with open_engine() as engine:
+        with pytest.raises(trioflow.UnknownAction):
+            engine.run(DOUBLE)
+        with pytest.raises(trioflow.ExecutionNotFound):
+            engine.execution("nobody")
+    with pytest.raises(trioflow.InvalidRequest), open_engine("nonsense:"):
+        pass  # pragma: no cover
+
+
+def test_what_the_body_raises_interrupts_and_leaves_as_itself() -> None:
+    with pytest.raises(ZeroDivisionError), open_engine(actions=[forever]) as engine:
+        execution = engine.start(FOREVER)
+        _ = 1 / 0
+
+    assert "RUNNING" == execution.status
+
+
+def test_a_call_that_others_wait_in_ends_when_the_engine_is_left() -> None:
+    raised: list[BaseException] = []
+
+    def wait(execution: Any) -> None:
+        try:
+            execution.result()
+        except BaseException as error:
+            raised.append(error)
+
+    with open_engine(actions=[forever]) as engine:
+        execution = engine.start(FOREVER)
+        thread = threading.Thread(target=wait, args=[execution])
+        thread.start()
+    thread.join(5)
+
+    assert not thread.is_alive()
+    assert ["the engine was left while this call was waiting"] == [str(one) for one in raised]

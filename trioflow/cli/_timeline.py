@@ -1,0 +1,271 @@
+"""What happened to each step, folded from events: the one thing that is drawn in several ways.
+
+The live progress feeds it events as they come, `show` a whole history. It only arranges; what an
+execution is and waits for, the engine says. Events that it does not know change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from trioflow import events as e
+from trioflow.definitions import Plan
+
+ENDED = frozenset({"COMPLETED", "FAILED", "SKIPPED", "CANCELLED"})
+
+
+@attrs.define(eq=False)
+class Attempt:
+    """One attempt. `outcome` is ``running``, ``completed``, ``failed``, ``interrupted``, …"""
+
+    number: int
+    role: str
+    item: int | None
+    started_at: float
+    ended_at: float | None = None
+    outcome: str = "running"
+    failure: e.Failure | None = None
+    retry_at: float | None = None
+    unresponsive: bool = False
+
+    @property
+    def name(self) -> str:
+        """What to call it, like ``attempt 2`` or ``item 3, fallback, attempt 1``."""
+        words = [] if self.item is None else [f"item {self.item}"]
+        if self.role != "step":
+            words.append("undo" if self.role == "compensate" else self.role)
+        return ", ".join([*words, f"attempt {self.number}"])
+
+    def end(self, at: float, outcome: str, failure: e.Failure | None = None) -> None:
+        self.ended_at = at
+        self.outcome = outcome
+        self.failure = failure
+
+
+@attrs.define(eq=False)
+class Row:
+    """One step."""
+
+    id: str
+    title: str
+    type: str
+    status: str = "PENDING"
+    # Its first start or pause, and its end.
+    began_at: float | None = None
+    ended_at: float | None = None
+    attempts: list[Attempt] = attrs.field(factory=list)
+    output: Any = None
+    failure: e.Failure | None = None
+    reason: str = ""
+    by: str = ""
+    late: bool = False
+    # While PAUSED: what it waits for, in words.
+    waits: str = ""
+    wake: float | None = None
+
+    @property
+    def tries(self) -> int:
+        """How many attempts of its own action have started."""
+        return sum(1 for attempt in self.attempts if attempt.role == "step")
+
+    @property
+    def running(self) -> list[Attempt]:
+        """The attempts that are under way."""
+        return [attempt for attempt in self.attempts if attempt.ended_at is None]
+
+    def seconds(self, now: float) -> float | None:
+        """Return how long it has taken, or takes by now; None if it has not begun."""
+        if self.began_at is None:
+            return None
+        return (now if self.ended_at is None else self.ended_at) - self.began_at
+
+    def end_running(self, at: float, outcome: str, failure: e.Failure | None = None) -> None:
+        for attempt in self.running:
+            attempt.end(at, outcome, failure)
+
+
+class Timeline:
+    """All steps of one execution, and the execution itself."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.rows: dict[str, Row] = {
+            step.id: Row(step.id, step.step.name or "", step.type) for step in plan.steps
+        }
+        self.status = "PENDING"
+        self.began_at = 0.0
+        self.ended_at: float | None = None
+        self.seq = 0
+        # What somebody asked for, or what befell the whole: (instant, in words).
+        self.notes: list[tuple[float, str]] = []
+
+    @property
+    def ended(self) -> int:
+        """How many steps have ended."""
+        return sum(1 for row in self.rows.values() if row.status in ENDED)
+
+    def apply(self, events: Iterable[e.Event]) -> None:
+        """Take in events; those that are known already are ignored."""
+        for event in events:
+            if event.seq <= self.seq:
+                continue
+            self.seq = event.seq
+            if (handler := _HANDLERS.get(type(event))) is not None:
+                handler(self, event)
+
+    def row(self, step: str) -> Row:
+        return self.rows[step]
+
+    def attempt(self, event: Any) -> Attempt:
+        """Return the attempt that an event is about."""
+        for attempt in reversed(self.rows[event.step].attempts):
+            if (attempt.number, attempt.role, attempt.item) == (
+                event.attempt,
+                event.role,
+                event.item,
+            ):
+                return attempt
+        raise AssertionError(event)  # pragma: no cover - its start comes first
+
+    # ---- the execution ----
+
+    def _execution_started(self, event: e.ExecutionStarted) -> None:
+        self.status = "RUNNING"
+        self.began_at = event.at
+
+    def _execution_paused(self, event: e.ExecutionPaused) -> None:
+        self.status = "PAUSED"
+        self._note(event, "paused: somebody is waited for")
+
+    def _execution_resumed(self, event: e.ExecutionResumed) -> None:
+        self.status = "RUNNING"
+        self._note(event, "goes on")
+
+    def _execution_ended(self, event: e.Event) -> None:
+        self.status = event.type.removeprefix("Execution").upper()
+        self.ended_at = event.at
+        self._note(event, self.status)
+
+    def _stopping(self, event: e.StoppingStarted) -> None:
+        why = event.cause if event.failure is None else str(event.failure)
+        self._note(event, f"stopping: {why}")
+
+    def _note(self, event: e.Event, words: str) -> None:
+        self.notes.append((event.at, words))
+
+    def _input(self, event: e.InputReceived) -> None:
+        self._note(event, f"input: {', '.join(event.input)}")
+
+    def _decisions(self, event: e.DecisionsReceived) -> None:
+        words = [f"{step}: {_decision(found)}" for step, found in event.decisions.items()]
+        self._note(event, f"decided: {', '.join(words)}")
+
+    def _signal(self, event: e.SignalReceived) -> None:
+        self._note(event, f"signal {event.name!r}")
+
+    def _pause(self, event: e.PauseRequested) -> None:
+        self._note(event, "a pause was asked for")
+
+    def _resume(self, event: e.ResumeRequested) -> None:
+        self._note(event, "the pause was ended")
+
+    def _cancel(self, event: e.CancelRequested) -> None:
+        self._note(event, "cancel" + (f": {event.reason}" if event.reason else ""))
+
+    def _condition_failed(self, event: e.ConditionFailed) -> None:
+        self._note(event, f"connection {event.connection}: {event.failure}")
+
+    # ---- steps ----
+
+    def _step_started(self, event: e.StepStarted) -> None:
+        row = self.row(event.step)
+        row.status = "RUNNING"
+        row.began_at = event.at
+        row.wake = event.wake
+        row.waits = ""
+
+    def _step_paused(self, event: e.StepPaused) -> None:
+        row = self.row(event.step)
+        row.status = "PAUSED"
+        if row.began_at is None:
+            row.began_at = event.at
+        row.failure = event.failure
+        row.waits = {
+            "inputs": ", ".join(event.inputs),
+            "signal": "a signal",
+            "decision": "a decision",
+        }.get(event.kind, event.kind)
+
+    def _step_retried(self, event: e.StepRetried) -> None:
+        row = self.row(event.step)
+        row.status = "RUNNING"
+        row.waits = ""
+
+    def _step_ended(self, event: Any) -> None:
+        row = self.row(event.step)
+        row.status = event.type.removeprefix("Step").upper()
+        row.ended_at = event.at
+        row.waits = ""
+        row.failure = getattr(event, "failure", None)
+        row.reason = getattr(event, "reason", "")
+        row.output = getattr(event, "output", None)
+        row.by = getattr(event, "by", "")
+        row.late = getattr(event, "late", False)
+        outcome = {"COMPLETED": "completed", "FAILED": "failed"}.get(row.status, "stopped")
+        row.end_running(event.at, outcome, row.failure)
+
+    # ---- attempts ----
+
+    def _attempt_started(self, event: e.AttemptStarted) -> None:
+        attempt = Attempt(event.attempt, event.role, event.item, event.at)
+        self.row(event.step).attempts.append(attempt)
+
+    def _attempt_failed(self, event: e.AttemptFailed) -> None:
+        attempt = self.attempt(event)
+        attempt.end(event.at, "failed", event.failure)
+        attempt.retry_at = event.retry_at
+
+    def _attempt_interrupted(self, event: e.AttemptInterrupted) -> None:
+        self.attempt(event).end(event.at, "interrupted")
+
+    def _attempt_crashed(self, event: e.AttemptCrashed) -> None:
+        self.attempt(event).end(event.at, "crashed")
+
+    def _attempt_unresponsive(self, event: e.AttemptUnresponsive) -> None:
+        self.attempt(event).unresponsive = True
+
+
+def _decision(decision: Any) -> str:
+    return decision if isinstance(decision, str) else "completed"
+
+
+_HANDLERS: Mapping[type[e.Event], Callable[[Timeline, Any], None]] = {
+    e.ExecutionStarted: Timeline._execution_started,
+    e.ExecutionPaused: Timeline._execution_paused,
+    e.ExecutionResumed: Timeline._execution_resumed,
+    e.ExecutionCompleted: Timeline._execution_ended,
+    e.ExecutionFailed: Timeline._execution_ended,
+    e.ExecutionCancelled: Timeline._execution_ended,
+    e.StoppingStarted: Timeline._stopping,
+    e.InputReceived: Timeline._input,
+    e.DecisionsReceived: Timeline._decisions,
+    e.SignalReceived: Timeline._signal,
+    e.PauseRequested: Timeline._pause,
+    e.ResumeRequested: Timeline._resume,
+    e.CancelRequested: Timeline._cancel,
+    e.ConditionFailed: Timeline._condition_failed,
+    e.StepStarted: Timeline._step_started,
+    e.StepPaused: Timeline._step_paused,
+    e.StepRetried: Timeline._step_retried,
+    e.StepCompleted: Timeline._step_ended,
+    e.StepFailed: Timeline._step_ended,
+    e.StepSkipped: Timeline._step_ended,
+    e.StepCancelled: Timeline._step_ended,
+    e.AttemptStarted: Timeline._attempt_started,
+    e.AttemptFailed: Timeline._attempt_failed,
+    e.AttemptInterrupted: Timeline._attempt_interrupted,
+    e.AttemptCrashed: Timeline._attempt_crashed,
+    e.AttemptUnresponsive: Timeline._attempt_unresponsive,
+}
