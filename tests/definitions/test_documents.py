@@ -614,10 +614,7 @@ FAULTS = (
     (with_step(id="a" * 129), "$.steps[0].id: an id has at most 128 characters, and this 129"),
     *(
         (with_step(id=word), f'$.steps[0].id: "{word}" is a word of the expression language')
-        for word in (
-            "input steps execution workflow item secret true false null and or not in is exists "
-            "len True False None"
-        ).split()
+        for word in sorted(f.RESERVED)
     ),
     ({"id": "w", "steps": [STEP, STEP]}, '$.steps[1].id: "a" is the id of $.steps[0], too'),
     # fields of a step
@@ -811,6 +808,12 @@ def test_faults_of_nodes(fields, expected):
     assert expected in problem
 
 
+def test_the_reserved_words():
+    words = "input steps execution workflow item secret true false null and or not in is exists len"
+
+    assert {*words.split(), "True", "False", "None"} == f.RESERVED
+
+
 def test_all_faults_come_together():
     document = {
         "id": "w",
@@ -996,6 +999,8 @@ BEYOND = (
     "and never a list",
     "is empty; write",
     "{{",
+    "`${}` is empty",
+    "the item is called",
     "blanks around",
     "item_index",
     "itself, too",
@@ -1047,7 +1052,7 @@ def test_every_field_of_the_schema_is_described():
             for item in value:
                 walk(item, path)
 
-    walk({key: item for key, item in PUBLIC.items()}, "$")
+    walk(PUBLIC, "$")
 
     assert [] == [path for path in undescribed if ".allOf" not in path]
 
@@ -1087,7 +1092,11 @@ def test_the_schema_accepts_what_loads(document):
 def test_the_schema_refuses_what_it_can(document, expected):
     if any(words in expected or words in str(document) for words in BEYOND):
         return
-    if expected.endswith((".condition: ", "condition: `item`")) or "waits for itself" in expected:
+    if (
+        "a\\n" in str(document)
+        or expected.endswith((".condition: ", "condition: `item`"))
+        or "waits for itself" in expected
+    ):
         return
 
     assert not VALIDATOR.is_valid(document)

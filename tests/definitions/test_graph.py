@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -258,7 +259,7 @@ def test_cycles_of_nodes():
 def test_the_shortest_cycle_is_named():
     """Of a long and a short way back the short one."""
     names = [f"s{i}" for i in range(50)]
-    connections = [{"source": a, "target": b} for a, b in zip(names, names[1:], strict=False)]
+    connections = [{"source": a, "target": b} for a, b in pairwise(names)]
     connections += [{"source": names[-1], "target": "s0"}, {"source": "s1", "target": "s0"}]
 
     (problem,) = problems_of([step(name) for name in names], connections=connections)

@@ -646,6 +646,26 @@ async def test_one_who_stops_waiting_leaves_the_others(store, writing):
     assert [True, False, False] == [scope.cancelled_caught for scope in scopes]
 
 
+async def test_one_who_stops_while_all_are_looking(store, writing):
+    head = await writing.start()
+    for rounds in range(10):
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                scope = trio.CancelScope()
+
+                async def wait(scope, seq):
+                    with scope:
+                        await store.changed("x", seq)
+
+                nursery.start_soon(wait, scope, head.seq)
+                for _ in range(3):
+                    nursery.start_soon(wait, trio.CancelScope(), head.seq)
+                for _ in range(rounds):
+                    await trio.lowlevel.checkpoint()
+                scope.cancel()
+                head = await writing.grow(head)
+
+
 # ---- deleting ----
 
 

@@ -105,7 +105,9 @@ class _Driving:
         scope = trio.CancelScope()
 
         def interrupt() -> None:
-            if not self._asking:
+            if self._asking:
+                self._screen.line()  # behind the question
+            else:
                 self.progress.note("interrupting; once more (Ctrl-C) ends it at once")
             scope.cancel()
 
@@ -212,10 +214,11 @@ class _Driving:
             self._screen.line("interrupted before anything was started")
             return INTERRUPTED
         status = execution.status
+        output = None if self._timeline is None else self._timeline.output
         if self._job.as_json:
-            print_json(result(execution))
+            print_json(result(execution, output))
         elif status == "COMPLETED":
-            print_json(_output(execution))
+            print_json(output)
         if status == "FAILED":
             for failure in execution.errors:
                 for line in failure_tree(failure):
@@ -244,20 +247,16 @@ class _Driving:
             line(f"  {command}")
 
 
-def result(execution: Execution) -> dict[str, Any]:
+def result(execution: Execution, output: Any) -> dict[str, Any]:
     """Return the object that ``--json`` prints at the end."""
     found: dict[str, Any] = {"id": execution.id, "status": execution.status}
     if execution.status == "COMPLETED":
-        found["output"] = _output(execution)
+        found["output"] = output
     elif execution.status in ("FAILED", "CANCELLED"):
         found["errors"] = [failure.to_json() for failure in execution.errors]
     elif execution.status == "PAUSED":
         found["waiting_for"] = [entry.to_json() for entry in execution.waiting_for]
     return found
-
-
-def _output(execution: Execution) -> Any:
-    return execution.output
 
 
 async def _settled(execution: Execution) -> bool:

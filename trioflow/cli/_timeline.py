@@ -97,6 +97,7 @@ class Timeline:
         self.status = "PENDING"
         self.began_at = 0.0
         self.ended_at: float | None = None
+        self.output: Any = None
         self.seq = 0
         # What somebody asked for, or what befell the whole: (instant, in words).
         self.notes: list[tuple[float, str]] = []
@@ -146,6 +147,7 @@ class Timeline:
     def _execution_ended(self, event: e.Event) -> None:
         self.status = event.type.removeprefix("Execution").upper()
         self.ended_at = event.at
+        self.output = getattr(event, "output", None)
         self._note(event, self.status)
 
     def _stopping(self, event: e.StoppingStarted) -> None:

@@ -135,7 +135,7 @@ class _Builder:
     def _scalar(self, event: Any) -> Any:
         tag = self._check_tag(event)
         text: str = event.value
-        if tag == "str" or (tag is None and not event.implicit[0]):
+        if tag == "str" or event.tag == "!" or (tag is None and not event.implicit[0]):
             return text
         value = _meaning(text)
         found = _tag_of(value)

@@ -77,6 +77,8 @@ class Driver:
         self._engine = engine
         self._publish = publish
         self._inbox: list[f.Fact | Request] = []
+        # What the present round has taken from it.
+        self._taken: list[f.Fact | Request] = []
         self._wake = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._interrupting = False
@@ -145,9 +147,9 @@ class Driver:
                 nursery.cancel_scope.cancel()
         finally:
             self.stopped.set()
-            for request in self._inbox:
-                if isinstance(request, Request):
-                    request.answer(NotDriven())
+            for entry in (*self._taken, *self._inbox):
+                if isinstance(entry, Request) and not entry.answered.is_set():
+                    entry.answer(NotDriven())
 
     def _over(self) -> bool:
         if self._interrupting or self._lost:
@@ -187,6 +189,7 @@ class Driver:
         inbox, self._inbox = self._inbox, []
         if self._interrupting:
             inbox = self._prepare_to_leave(inbox)
+        self._taken = inbox
         for entry in inbox:
             if isinstance(entry, Request):
                 entry.taken = True

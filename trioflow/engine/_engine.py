@@ -385,7 +385,13 @@ class Engine:
             raise DuplicateExecution(head.id, "input")
         execution = self._executions.get(head.id) or self._handle(head, events)
         if execution.status not in ENDED and execution._driver is None:
-            await self._continue(execution)
+            try:
+                await self._continue(execution)
+            except InvalidRequest:
+                # It may have ended since it was read; then there is nothing to continue.
+                await execution.refresh()
+                if execution.status not in ENDED:
+                    raise
         return execution
 
     def _handle(self, head: Head, events: Sequence[e.Event]) -> Execution:

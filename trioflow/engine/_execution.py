@@ -126,7 +126,8 @@ class Execution:
         self._engine = engine
         self._machine = machine
         self._head = head
-        self._status = head.status
+        # The history was read after the head, and may know more.
+        self._status = machine.state.status
         self._driver: Driver | None = None
         self._changed = trio.Event()
 

@@ -411,9 +411,12 @@ class Reader:
 
     def read(self, execution_id: str, after: int) -> list[Event]:
         """Return the events with a seq above `after`."""
+        # All of them before any is decoded: an error must not leave the statement, and with it a
+        # state of the file, open.
+        rows = self._connection.execute(_READ, (execution_id, after)).fetchall()
         return [
             decode(seq, text, json.loads(document) if document is not None else None)
-            for seq, text, document in self._connection.execute(_READ, (execution_id, after))
+            for seq, text, document in rows
         ]
 
     def seq(self, execution_id: str) -> int:

@@ -242,9 +242,11 @@ class SqliteStore:
             with self._changes.watching(execution_id, seq) as grown:
                 if await self._read(lambda reader: reader.seq(execution_id)) > seq:
                     return
-                if self._polling or self._poll_interval is None:
+                if self._polling or self._poll_interval is None or grown.is_set():
                     await grown.wait()
                 else:
+                    # Only who is going to stay does this: two who found their events set would
+                    # hand it to each other for ever.
                     await self._poll(grown, self._poll_interval)
 
     async def _poll(self, grown: trio.Event, interval: float) -> None:

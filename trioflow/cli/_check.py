@@ -1,0 +1,125 @@
+"""``trioflow check`` and ``trioflow schema``: what can be said of documents without running them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from trioflow.cli._errors import DONE, REFUSED
+from trioflow.cli._options import actions_option, allow_option, json_option
+from trioflow.cli._text import count
+
+if TYPE_CHECKING:
+    from trioflow.actions import Registry
+    from trioflow.cli._places import Places
+    from trioflow.definitions import PlannedCall, PlannedStep, Workflow
+    from trioflow.errors import Problem
+
+
+@click.command("check", short_help="Find every fault of a workflow document.")
+@click.argument("file", metavar="FILE")
+@actions_option
+@allow_option
+@json_option
+def check_command(file: str, actions: tuple[str, ...], allow: tuple[str, ...], as_json: bool) -> int:
+    """Find every fault of the workflow in FILE, with its place; nothing is executed.
+
+    With --actions also actions that are not there, and parameters that their functions do not
+    take or lack.
+    """
+    from trioflow.cli._actions import load_actions
+    from trioflow.cli._documents import Faulty, load
+    from trioflow.cli._output import print_json, say
+
+    registry = _registry(load_actions(actions), allow)
+    try:
+        workflow = load(file)
+        problems = list(action_problems(workflow, registry, file, known=bool(actions)))
+        if problems:
+            raise Faulty(file, problems)
+    except Faulty as faulty:
+        if as_json:
+            print_json({"ok": False, "problems": faulty.to_json()})
+        else:
+            say(faulty.message)
+        return REFUSED
+    plan = workflow.plan
+    if as_json:
+        print_json({"ok": True, "workflow": workflow.id, "steps": len(plan.steps)})
+        return DONE
+    parts = [
+        count(len(plan.steps), "step"),
+        count(len(plan.connections), "connection"),
+        count(len(plan.actions), "action"),
+    ]
+    hint = "" if actions else " (not looked for: give --actions)"
+    click.echo(f"ok: {', '.join(parts)}{hint}")
+    return DONE
+
+
+def _registry(modules: object, allow: tuple[str, ...]) -> Registry:
+    from trioflow.actions import Registry
+
+    return Registry(modules, allow=allow)  # type: ignore[arg-type]
+
+
+def action_problems(
+    workflow: Workflow, registry: Registry, file: str, *, known: bool
+) -> Iterator[Problem]:
+    """Yield what is wrong between the steps and the functions that they call.
+
+    Without --actions (not `known`) an action that is not found may well be there.
+    """
+    from trioflow.cli._places import find_places
+
+    places = find_places(Path(file))
+    for step in workflow.plan.steps:
+        for keys, call in _calls(step):
+            yield from _call_problems(call, registry, _path(places, step.index, keys), known=known)
+
+
+def _calls(step: PlannedStep) -> Iterator[tuple[tuple[str, ...], PlannedCall]]:
+    for keys, call in (
+        ((), step.call),
+        (("fallback",), step.fallback),
+        (("compensate",), step.compensate),
+    ):
+        if call is not None:
+            yield keys, call
+
+
+def _path(places: Places, step: int, keys: tuple[str, ...]) -> str:
+    """Return the path of a part of a step, whichever of its two shapes the document has."""
+    inner = "".join(f".{key}" for key in keys)
+    nodes = f"$.nodes[{step}]"
+    if places.line(nodes, exact=True) is None:
+        return f"$.steps[{step}]{inner}"
+    return f"{nodes}.config{inner}"
+
+
+def _call_problems(
+    call: PlannedCall, registry: Registry, path: str, *, known: bool
+) -> Iterator[Problem]:
+    from trioflow.errors import Problem, UnknownAction
+
+    try:
+        action = registry.get(call.action)
+    except UnknownAction as error:
+        if known:
+            yield Problem(f"{path}.action", str(error))
+        return
+    given = call.parameters.value
+    if isinstance(given, Mapping):
+        for sentence in action.check_parameters(given):
+            yield Problem(f"{path}.parameters", sentence)
+
+
+@click.command("schema", short_help="Print the JSON Schema of workflow documents.")
+def schema_command() -> None:
+    """Print the JSON Schema of workflow documents, for editors and other tools."""
+    schema = resources.files("trioflow.definitions").joinpath("workflow.schema.json")
+    click.echo(schema.read_text(encoding="utf-8"), nl=False)

@@ -1,0 +1,72 @@
+"""``trioflow run``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from trioflow.cli._options import (
+    actions_option,
+    allow_option,
+    input_file_option,
+    input_option,
+    json_option,
+    store_option,
+)
+
+
+@click.command("run", short_help="Execute a workflow, with live progress.")
+@click.argument("file", metavar="FILE")
+@input_option
+@input_file_option
+@actions_option
+@allow_option
+@store_option
+@click.option("--id", "execution_id", help="The id of the execution; the same one continues it.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="May be repeated.")
+@json_option
+def run_command(
+    file: str,
+    inputs: tuple[str, ...],
+    input_file: str | None,
+    actions: tuple[str, ...],
+    allow: tuple[str, ...],
+    store: str,
+    execution_id: str | None,
+    labels: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Execute the workflow in FILE (JSON or YAML) and print its output as JSON.
+
+    With the same --id again, workflow and input being the same, it goes on where it was left, or
+    prints what came out: so a scheduler can make something happen once.
+
+    A workflow that waits for somebody asks on a terminal. Without one it exits with 3 and prints
+    the command that resumes it. The first Ctrl-C (or SIGTERM) interrupts, the second ends at once.
+    """
+    from trioflow.cli._documents import load
+    from trioflow.cli._drive import Job, drive
+    from trioflow.cli._input import read_input
+    from trioflow.engine import Engine, Execution
+
+    workflow = load(file)
+    found = read_input(input_file, inputs)
+    named = parse_labels(labels)
+
+    async def begin(engine: Engine) -> Execution:
+        return await engine.start(workflow, found, execution_id=execution_id, labels=named)
+
+    return drive(Job(store, actions, allow, as_json), begin)
+
+
+def parse_labels(labels: Iterable[str]) -> dict[str, str]:
+    """Return the labels of ``--label key=value``."""
+    found: dict[str, str] = {}
+    for label in labels:
+        key, equals, value = label.partition("=")
+        if not (key and equals) or key in found:
+            problem = "is there twice" if key in found else "is not KEY=VALUE"
+            raise click.BadParameter(f"{label!r} {problem}", param_hint="--label")
+        found[key] = value
+    return found
