@@ -223,9 +223,7 @@ class Engine:
 
     def execution(self, execution_id: str) -> Execution:
         """See `trioflow.Engine.execution`."""
-        return Execution(
-            self._portal, _call(self._portal, self._engine.execution, execution_id)
-        )
+        return Execution(self._portal, _call(self._portal, self._engine.execution, execution_id))
 
     def executions(
         self,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import trio
@@ -89,7 +88,7 @@ def _inline_store(url: str) -> Store:
     scheme, _, place = url.partition(":")
     if scheme == "memory":
         return MemoryStore(clock=trio.current_time)
-    return SqliteStore(Path(place), clock=trio.current_time, run_sync=run_inline)
+    return SqliteStore(place, clock=trio.current_time, run_sync=run_inline)
 
 
 def context(

@@ -231,7 +231,8 @@ def test_the_path_of_the_value_can_be_given():
             },
             "refers to itself without end",
         ),
-        ({"$id": "http://[", "items": {"$ref": "#/x"}}, "$.s"),
+        ({"$id": "http://[a", "$ref": "b"}, "$.s: has an identifier that cannot be read: "),
+        ({"allOf": [{}, {"$ref": "#/x"}]}, '$.s.allOf[1]["$ref"]: "#/x" is nowhere'),
     ),
     ids=lambda value: str(value)[:40],
 )
@@ -268,6 +269,24 @@ def test_bad_schemas(schema, expected):
 )
 def test_good_schemas(schema):
     assert [] == faults_of(schema)
+
+
+def test_a_schema_that_is_nested_too_deeply():
+    schema: dict = {}
+    for _ in range(2000):
+        schema = {"not": schema}
+
+    assert ["$.s: is a schema that is nested too deeply"] == faults_of(schema)
+
+
+def test_a_long_chain_of_references_is_a_problem_when_it_is_used():
+    """Each of them costs a few frames of the stack; there is no way to tell how many are left."""
+    definitions: dict = {f"d{i}": {"$ref": f"#/$defs/d{i + 1}"} for i in range(3000)}
+    definitions["d3000"] = {}
+
+    actual = problems_of({"$defs": definitions, "$ref": "#/$defs/d0"}, 1)
+
+    assert ["$: is nested too deeply to be checked against its schema"] == actual
 
 
 def test_nothing_is_fetched(monkeypatch):

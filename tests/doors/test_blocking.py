@@ -106,7 +106,7 @@ def test_a_call_that_others_wait_in_ends_when_the_engine_is_left() -> None:
     def wait(execution: Any) -> None:
         try:
             execution.result()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             raised.append(error)
 
     with open_engine(actions=[forever]) as engine:

@@ -351,9 +351,7 @@ async def test_ten_starts_at_once_with_one_id_start_one_execution(
 ) -> None:
     async with open_engine(actions=actions) as engine, trio.open_nursery() as nursery:
         for _ in range(10):
-            nursery.start_soon(
-                lambda: engine.run(chain("a"), {"n": 1}, execution_id="x")
-            )
+            nursery.start_soon(lambda: engine.run(chain("a"), {"n": 1}, execution_id="x"))
 
     assert [(0, "a")] == calls.of("start")
 

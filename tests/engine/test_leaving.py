@@ -184,8 +184,13 @@ async def test_an_engine_without_the_actions_leaves_an_execution_byte_for_byte(
     async with open_engine(store, actions=[*actions, other]) as engine:
         await engine.start(chain("a"), execution_id="x")
         await engine.start(
-            {"id": "o", "steps": [{"id": "nap", "type": "sleep", "duration": 5},
-                                  {"id": "b", "action": "other"}]},
+            {
+                "id": "o",
+                "steps": [
+                    {"id": "nap", "type": "sleep", "duration": 5},
+                    {"id": "b", "action": "other"},
+                ],
+            },
             execution_id="y",
         )
     before = stored()

@@ -215,6 +215,8 @@ class _Driving:
             return INTERRUPTED
         status = execution.status
         output = None if self._timeline is None else self._timeline.output
+        if self._screen.terminal and is_terminal(sys.stdout):
+            self._screen.line()
         if self._job.as_json:
             print_json(result(execution, output))
         elif status == "COMPLETED":
@@ -244,7 +246,7 @@ class _Driving:
             commands = [shlex.join(words)]
         line("continue with:")
         for command in commands:
-            line(f"  {command}")
+            line(f"  {command}", whole=True)
 
 
 def result(execution: Execution, output: Any) -> dict[str, Any]:

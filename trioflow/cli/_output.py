@@ -20,7 +20,7 @@ import click
 from trioflow.cli._text import plain, pretty
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.text import Text
 
 # What a line has where nobody has a terminal of some width: whole lines, for grep and files.
@@ -128,9 +128,21 @@ class Screen:
         """How many columns there are."""
         return self.console.width
 
-    def line(self, *parts: str | tuple[str, str], cut: bool = False) -> None:
-        """Print one line of texts, or (text, style); `cut` shortens it to the terminal."""
-        self.print(self.text(*parts), cut=cut)
+    def line(
+        self, *parts: str | tuple[str, str], cut: bool = False, whole: bool = False
+    ) -> None:
+        """Print one line of texts, or (text, style).
+
+        A line that is too long for the terminal is continued on the next one, at a space; `cut`
+        shortens it, and `whole` leaves it to the terminal, so that it can be copied.
+        """
+        found = self.text(*parts)
+        if not self.terminal or whole:
+            self.console.print(found, soft_wrap=True)
+        elif cut:
+            self.console.print(found, overflow="ellipsis", no_wrap=True)
+        else:
+            self.console.print(found, overflow="fold", no_wrap=False)
 
     def text(self, *parts: str | tuple[str, str]) -> Text:
         """Return a line of texts, or (text, style); what does not print is escaped."""
@@ -150,11 +162,6 @@ class Screen:
         text = text.replace("…", "...").replace("→", "->")
         encoding = self.console.file.encoding or "ascii"
         return text.encode(encoding, "backslashreplace").decode(encoding)
-
-    def print(self, what: RenderableType, *, cut: bool = False) -> None:
-        """Print something of rich's; a line that is not `cut` may wrap at the terminal's edge."""
-        whole = {"overflow": "ellipsis", "no_wrap": True} if cut else {"soft_wrap": True}
-        self.console.print(what, **whole)  # type: ignore[arg-type]
 
     def status(self, status: str) -> tuple[str, str]:
         """Return a status in its colour."""

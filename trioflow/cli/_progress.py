@@ -56,29 +56,28 @@ class PlainProgress:
         self._timeline = timeline
         self._width = max(map(len, timeline.rows))
         self._screen.line(title)
-        if timeline.ended:
+        if timeline.status in ENDED:
+            self._line(self._began_at, "", f"{timeline.status} before; nothing was done now")
+        elif timeline.ended:
             done = f"{timeline.ended} of {steps_words(len(timeline.rows))} had ended before"
             self._line(self._began_at, "", done)
 
     def event(self, event: e.Event) -> None:
         timeline = self._timeline
         assert timeline is not None
-        step = getattr(event, "step", None)
         if isinstance(event, (e.StepCompleted, e.StepFailed, e.StepSkipped, e.StepCancelled)):
-            row = timeline.row(event.step)
-            words = [row.status]
-            seconds = row.seconds(event.at)
-            if seconds is not None and row.status in ("COMPLETED", "FAILED"):
-                words.append(duration(seconds))
-            said = step_words(row, event.at)
-            self._line(event.at, row.id, f"{' '.join(words)}{f': {said}' if said else ''}")
+            self._line(event.at, event.step, _ended_words(timeline.row(event.step), event.at))
         elif isinstance(event, e.StepPaused):
             row = timeline.row(event.step)
             self._line(event.at, row.id, f"PAUSED: {step_words(row, event.at)}")
         elif isinstance(event, e.FallbackStarted):
-            self._line(event.at, event.step, "its fallback is tried")
-        elif isinstance(event, (e.AttemptFailed, e.AttemptInterrupted, e.AttemptCrashed)):
-            assert step is not None
+            words = f"its fallback is tried: {failure_words(event.failure)}"
+            self._line(event.at, event.step, words)
+        elif isinstance(event, e.AttemptFailed):
+            # Of the last one, the next event will tell the same.
+            if event.retry_at is not None or event.item is not None:
+                self._line(event.at, event.step, attempt_words(timeline.attempt(event)))
+        elif isinstance(event, (e.AttemptInterrupted, e.AttemptCrashed)):
             self._line(event.at, event.step, attempt_words(timeline.attempt(event)))
         elif isinstance(event, e.AttemptUnresponsive):
             words = f"attempt {event.attempt} has not stopped within {duration(event.grace)}"
@@ -105,6 +104,17 @@ class PlainProgress:
     def _line(self, at: float, step: str, words: str) -> None:
         name = f"{step.ljust(self._width)}  " if step else ""
         self._screen.line(f"{since(at - self._began_at)} s  {name}{words}")
+
+
+def _ended_words(row: Row, at: float) -> str:
+    """Return how a step ended, like ``COMPLETED in 0.62 s, 3 attempts``."""
+    words = row.status
+    seconds = row.seconds(at)
+    if seconds is not None and row.status in ("COMPLETED", "FAILED"):
+        words += f" in {duration(seconds)}"
+    said = step_words(row, at)
+    joint = ", " if row.status == "COMPLETED" else ": "
+    return f"{words}{joint}{said}" if said else words
 
 
 class LiveProgress:

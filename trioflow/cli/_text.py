@@ -62,8 +62,10 @@ def _json_escape(character: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration: ``0.02 s``, ``3.4 s``, ``2 min 05 s``, ``3 h 20 min``, ``2 d 4 h``."""
+    """Return a duration: ``12 ms``, ``0.20 s``, ``3.4 s``, ``2 min 05 s``, ``3 h 20 min``."""
     seconds = max(seconds, 0.0)
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 0.9995:
         return f"{seconds:.2f} s"
     if seconds < 59.95:

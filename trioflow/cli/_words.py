@@ -82,18 +82,24 @@ def _running(row: Row, now: float, max_attempts: int) -> str:
     last = row.attempts[-1] if row.attempts else None
     if last is None:
         return "queued"
+    if last.failure is None:
+        return f"{last.name} {last.outcome}"
+    why = failure_words(last.failure)
     if last.retry_at is not None and last.retry_at > now:
-        return f"again in {duration(last.retry_at - now)}: {attempt_words(last, retry=False)}"
-    return f"queued: {attempt_words(last, retry=False)}"
+        return f"attempt {last.number + 1} in {duration(last.retry_at - now)}: {why}"
+    return f"queued after {last.name}: {why}"
 
 
-def attempt_words(attempt: Attempt, *, retry: bool = True) -> str:
-    """Return how an attempt ended, like ``attempt 1 failed: the bank is shut (bank.shut)``."""
+def attempt_words(attempt: Attempt) -> str:
+    """Return how an attempt ended: ``attempt 1 failed after 12 ms: the bank is shut (bank.shut)``."""
     words = f"{attempt.name} {attempt.outcome}"
+    # When a crashed one ended, nobody knows.
+    if attempt.ended_at is not None and attempt.outcome != "crashed":
+        words += f" after {duration(attempt.ended_at - attempt.started_at)}"
     if attempt.failure is not None:
         words += f": {failure_words(attempt.failure)}"
-    if retry and attempt.retry_at is not None and attempt.ended_at is not None:
-        words += f"; again after {duration(attempt.retry_at - attempt.ended_at)}"
+    if attempt.retry_at is not None and attempt.ended_at is not None:
+        words += f"; again in {duration(attempt.retry_at - attempt.ended_at)}"
     return words
 
 

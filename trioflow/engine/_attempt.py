@@ -91,8 +91,9 @@ async def perform(
 ) -> f.Fact:
     """Call the action and return the fact that tells the machine how it ended.
 
-    `schema` is what its output must fit. `secrets` are the values, by name, that its parameters need. Nothing of the call is left when
-    this returns. Never raises what the action raises, but for what is no `Exception`.
+    `schema` is what its output must fit. `secrets` are the values, by name, that its parameters
+    need. Nothing of the call is left when this returns. Never raises what the action raises, but
+    for what is no `Exception`.
     """
     command = attempt.command
     who = (command.address, command.attempt)
@@ -145,9 +146,7 @@ def _not_json(problem: Exception) -> str:
     return "its output is not JSON: it is nested too deeply, or holds a text that is no text"
 
 
-def _ended_badly(
-    attempt: Attempt, failure: Failure | None, at: float, chance: float
-) -> f.Fact:
+def _ended_badly(attempt: Attempt, failure: Failure | None, at: float, chance: float) -> f.Fact:
     command = attempt.command
     who = (command.address, command.attempt)
     if attempt.stop == "interrupt":

@@ -105,8 +105,8 @@ class Driver:
     async def ask(self, fact: f.Fact) -> None:
         """Put a request into the inbox and wait until it is durable.
 
-        Raises what refuses it, or `NotDriven`. Cancelled means that it was certainly not recorded; if it is too
-        late for that, this returns as if it had not been cancelled.
+        Raises what refuses it, or `NotDriven`. Cancelled means that it was certainly not recorded;
+        if it is too late for that, this returns as if it had not been cancelled.
         """
         request = Request(fact)
         if self.stopped.is_set():
@@ -319,7 +319,9 @@ class Driver:
 
     def _lose(self, error: Conflict, inbox: list[f.Fact | Request]) -> None:
         self._engine.logger.warning(
-            "execution %s: %s; it is stopped here", self.head.id, error,
+            "execution %s: %s; it is stopped here",
+            self.head.id,
+            error,
             extra={"execution_id": self.head.id},
         )
         self._lost = True

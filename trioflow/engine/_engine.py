@@ -70,7 +70,7 @@ class Engine:
         self.owner = random_ids.token_hex(8)
         self.limiter = trio.CapacityLimiter(limit)
         # The attempts have slots already: their threads must never wait for one another again.
-        self.thread_limiter = trio.CapacityLimiter(float("inf"))  # type: ignore[arg-type]
+        self.thread_limiter = trio.CapacityLimiter(float("inf"))
         self.jitter = jitter
         self.logger = logging.getLogger("trioflow")
         self._secrets: Secrets = {} if secrets is None else secrets
@@ -207,7 +207,9 @@ class Engine:
             page = await self.store.heads(
                 status=wanted, workflow=workflow, before=before, limit=limit
             )
-            found += [head for head in page if label is None or label.items() <= head.labels.items()]
+            found += [
+                head for head in page if label is None or label.items() <= head.labels.items()
+            ]
             if len(page) < limit:
                 break
             before = page[-1].id
@@ -458,22 +460,22 @@ def parameter_problems(workflow: Workflow, registry: Registry) -> list[Problem]:
     problems: list[Problem] = []
     for step in workflow.plan.steps:
         calls = {"": step.call, ".fallback": step.fallback, ".compensate": step.compensate}
-        for suffix, call in calls.items():
-            if call is None or call.action not in registry:
+        for suffix, planned in calls.items():
+            if planned is None or planned.action not in registry:
                 continue
-            given = call.parameters.value
+            given = planned.parameters.value
             if not isinstance(given, Mapping):
                 continue
             path = f"$.steps[{step.index}]{suffix}.parameters"
             problems += [
                 Problem(path, sentence)
-                for sentence in registry.get(call.action).check_parameters(given)
+                for sentence in registry.get(planned.action).check_parameters(given)
             ]
     return problems
 
 
 def _check_id(execution_id: str) -> None:
-    if not isinstance(execution_id, str) or not 1 <= len(execution_id) <= 200:
+    if not 1 <= len(execution_id) <= 200:
         raise InvalidRequest(
             f"an execution's id is a text of 1 to 200 characters, not {execution_id!r:.60}"
         )
@@ -573,9 +575,8 @@ async def _open(
     jitter: Callable[[], float],
     engine_type: type[Engine],
 ) -> AsyncIterator[Engine]:
-    if isinstance(max_concurrent_steps, bool) or not (
-        isinstance(max_concurrent_steps, int) and max_concurrent_steps >= 1
-    ):
+    # Not isinstance: True is no number of steps.
+    if type(max_concurrent_steps) is not int or max_concurrent_steps < 1:
         raise InvalidRequest(
             f"max_concurrent_steps is a whole number from 1 on, not {max_concurrent_steps!r}"
         )
@@ -625,5 +626,3 @@ def _single(error: BaseException) -> BaseException | None:
             return None
         error = inner[0]
     return error
-
-

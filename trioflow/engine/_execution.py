@@ -102,10 +102,7 @@ class EventStream:
             events = await self._store.read(self._id, self._after)
             if events:
                 self._read = events[::-1]
-            elif self._after and isinstance(
-                (await self._store.read(self._id, self._after - 1) or [None])[0],
-                e.TERMINAL_EVENTS,
-            ):
+            elif await self._at_the_end():
                 raise StopAsyncIteration
             else:
                 await self._store.changed(self._id, self._after)
@@ -113,6 +110,11 @@ class EventStream:
         self._after = event.seq
         self._ended = isinstance(event, e.TERMINAL_EVENTS)
         return event
+
+    async def _at_the_end(self) -> bool:
+        """Whether the event after which it was to begin is the last one there will be."""
+        last = await self._store.read(self._id, self._after - 1) if self._after else []
+        return bool(last) and isinstance(last[0], e.TERMINAL_EVENTS)
 
 
 class Execution:
