@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         with contextlib.suppress(OSError):
-            for _ in range(1000):
+            while True:
                 self.wfile.write(b"x" * 65536)
 
     def do_redirect(self):

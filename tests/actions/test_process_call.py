@@ -302,7 +302,8 @@ async def test_what_it_logs_is_logged_here(work, run, caplog):
 
 
 async def test_levels_are_those_of_the_parent(work, run, caplog):
-    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.INFO, "trioflow.actions")  # which it also puts back
+    logging.getLogger("trioflow.actions").setLevel(logging.WARNING)
 
     await run(work.write_logs)
 

@@ -182,7 +182,7 @@ async def test_a_cancel_ends_the_whole_group(run, tmp_path, content_of, wait_gon
 async def test_a_program_may_clean_up(run, tmp_path, content_of):
     """And say much about it: its output is still read."""
     script = (
-        f"trap 'seq 100000; echo cleaned > {tmp_path}/note; exit 0' TERM;"
+        f"trap 'seq 100000 && echo cleaned > {tmp_path}/note; exit 0' TERM;"
         f"touch {tmp_path}/ready; while :; do sleep 0.01; done"
     )
     async with trio.open_nursery() as nursery:
@@ -192,6 +192,19 @@ async def test_a_program_may_clean_up(run, tmp_path, content_of):
 
     assert nursery.cancel_scope.cancelled_caught
     assert "cleaned\n" == (tmp_path / "note").read_text()
+
+
+async def test_what_a_program_has_started_may_clean_up(run, tmp_path, content_of):
+    script = (
+        f"(trap 'touch {tmp_path}/note; exit 0' TERM;"
+        f"touch {tmp_path}/ready; while :; do sleep 0.01; done) & trap : TERM; wait; wait"
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run, *shell(script))
+        await content_of(tmp_path / "ready")
+        nursery.cancel_scope.cancel()
+
+    assert (tmp_path / "note").exists()
 
 
 async def test_a_program_that_does_not_listen_is_killed(tmp_path, content_of, wait_gone):
@@ -251,7 +264,7 @@ async def test_what_has_left_the_group_delays_nothing(run, monkeypatch):
     )
 
     with trio.fail_after(4):
-        result = await run(sys.executable, "-S", "-c", program)
+        result = await run(sys.executable, "-S", "-c", program, input="x" * 1_000_000)
 
     subprocess.run(["kill", result["stdout"].strip()], check=True)  # noqa: ASYNC221
 

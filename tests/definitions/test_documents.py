@@ -368,6 +368,25 @@ def test_no_delay_is_a_delay():
     assert (0.0, 0.0) == (retry.initial_delay, retry.max_delay)
 
 
+def test_one_default_for_each_way_of_ending():
+    workflow = load_workflow(
+        connected(
+            {"source": "a", "target": "b", "default": True},
+            {"source": "a", "target": "c", "default": True, "on": "failure"},
+            {"source": "b", "target": "c", "default": True},
+        )
+    )
+
+    assert [True, True, True] == [each.default for each in workflow.connections]
+
+
+def test_ids_that_connections_get_anyway_are_left_out():
+    ends = {"source": "a", "target": "b"}
+    workflow = load_workflow(connected(ends, {**ends, "id": "a->b#2"}, {**ends, "id": "x"}))
+
+    assert [ends, ends, {**ends, "id": "x"}] == workflow.document["connections"]
+
+
 # ---- Python ----
 
 

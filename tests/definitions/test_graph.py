@@ -469,6 +469,15 @@ def test_plan_of_an_action_step():
     assert workflow is workflow.plan.workflow
 
 
+def test_a_fallback_keeps_its_own_parameters():
+    own = {"action": "y", "parameters": {"x": 1}, "timeout": 2, "retry": 4}
+
+    fallback = load([step("a", fallback=own)], retry=9).plan.steps[0].fallback
+
+    assert {"x": 1} == fallback.parameters.value
+    assert (2.0, 4) == (fallback.timeout, fallback.retry.max_attempts)
+
+
 def test_a_step_keeps_its_own_retry():
     workflow = load([step("a", retry={"max_attempts": 2}), step("b")], retry={"max_attempts": 9})
 

@@ -26,8 +26,7 @@ async def call_in_asyncio(
     asyncio loop must be told, so this waits for the thread itself, and its abort function does
     the telling.
     """
-    await trio.lowlevel.checkpoint_if_cancelled()
-    async with limiter:
+    async with limiter:  # a checkpoint: what is cancelled already starts no thread
         run = _AsyncioRun(action, arguments)
         task = trio.lowlevel.current_task()
         token = trio.lowlevel.current_trio_token()

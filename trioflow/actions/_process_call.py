@@ -130,7 +130,8 @@ class _Answer:
     def _exception(self, description: dict[str, Any]) -> Exception:
         error = None
         if description["exception"] is not None:
-            # It pickles over there, but its class may not exist here.
+            # That it pickles does not mean that it unpickles: many an exception has other
+            # parameters than `args`, or a class that does not exist here.
             with contextlib.suppress(Exception):
                 error = _unpickle(description["exception"])
         if not isinstance(error, Exception):

@@ -101,12 +101,11 @@ def _answer(function: Any, arguments: Any) -> tuple[bytes, bytes]:
 
 
 def _describe(error: Exception, introduction: str = "") -> bytes:
-    """Pickle the exception, if it survives that, beside what everybody can understand."""
+    """Pickle the exception, if it does pickle, beside what everybody can understand."""
     pickled = None
-    with contextlib.suppress(Exception):
-        candidate = pickle.dumps(error)
-        if not introduction and type(pickle.loads(candidate)) is type(error):  # noqa: S301
-            pickled = candidate
+    if not introduction:
+        with contextlib.suppress(Exception):
+            pickled = pickle.dumps(error)
     code = getattr(error, "code", None)
     retryable = getattr(error, "retryable", None)
     return pickle.dumps(

@@ -77,6 +77,8 @@ def _is_found_at(name: str, path: Path) -> bool:
 
 
 def _load_module(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise Refused(f"{name!r} is neither a file nor a module; give one for --actions")
     # As `python -m` does.
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
@@ -89,8 +91,6 @@ def _load_module(name: str) -> ModuleType:
                 f"a file is given by its path, like ./actions.py"
             ) from None
         raise
-    except (TypeError, ValueError):
-        raise Refused(f"{name!r} is neither a file nor a module; give one for --actions") from None
 
 
 def _why(name: str, error: BaseException) -> str:
@@ -109,7 +109,8 @@ def _why(name: str, error: BaseException) -> str:
             and frame.filename != __file__
             and f"{os.sep}importlib{os.sep}" not in frame.filename
         ]
-        own = [frame for frame in frames if Path(frame.filename).name == Path(name).name]
+        stem = Path(name).stem if name.endswith(".py") else name.rpartition(".")[2]
+        own = [frame for frame in frames if Path(frame.filename).stem == stem]
         last = (own or frames)[-1] if frames else None
         place = name if last is None else f"{last.filename}, line {last.lineno}"
     return f"the actions of {name!r} cannot be imported: {place}: {what}"

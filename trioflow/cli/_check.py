@@ -1,4 +1,4 @@
-"""``trioflow check`` and ``trioflow schema``: what can be said of documents without running them."""
+"""``trioflow check`` and ``trioflow schema``: what can be said without executing anything."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @actions_option
 @allow_option
 @json_option
-def check_command(file: str, actions: tuple[str, ...], allow: tuple[str, ...], as_json: bool) -> int:
+def check_command(
+    file: str, actions: tuple[str, ...], allow: tuple[str, ...], as_json: bool
+) -> int:
     """Find every fault of the workflow in FILE, with its place; nothing is executed.
 
     With --actions also actions that are not there, and parameters that their functions do not

@@ -22,7 +22,13 @@ class Faulty(Refused):
         self.file = file
         self.problems = problems
         self.places = find_places(Path(file))
-        super().__init__(listing(f"{file} has", problems, self.place))
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        # About the file itself there is one thing to say: that it cannot be read.
+        if len(self.problems) == 1 and self.problems[0].path == "$":
+            return f"{self.file}: {self.problems[0].message}"
+        return listing(f"{self.file} has", self.problems, self.place)
 
     def place(self, path: str) -> str:
         """Return the place with its line, as far as that can be told."""

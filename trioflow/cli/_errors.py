@@ -47,19 +47,19 @@ def explain(error: TrioflowError) -> tuple[str, int]:
     if isinstance(error, InputRejected):
         return listing("the input has", error.problems), REFUSED
     if isinstance(error, ProtocolError):
-        return (
+        message = (
             f"{error}\nThis is a bug of trioflow, not of yours. Please report it together with "
-            f"the output of `trioflow history ID --json`.",
-            FAILED,
+            f"the output of `trioflow history ID --json`."
         )
+        return message, FAILED
     if isinstance(error, UnknownAction):
         return f"{error}; functions come with --actions MODULE-or-FILE", REFUSED
     if isinstance(error, StoreLocked):
-        return (
+        message = (
             f"{error}; look at it with `trioflow list` and `trioflow show`, "
-            f"or end that process first",
-            REFUSED,
+            f"or end that process first"
         )
+        return message, REFUSED
     return str(error), REFUSED
 
 

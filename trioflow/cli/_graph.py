@@ -107,7 +107,7 @@ def step_lines(step: PlannedStep) -> Sequence[str]:
 
 def connection_label(connection: PlannedConnection) -> str:
     """Return when a connection is taken, or nothing if that is after success, always."""
-    words = [] if connection.on == "success" else [connection.on]
+    words: list[str] = [] if connection.on == "success" else [connection.on]
     if connection.condition is not None:
         words.append(shorten(plain(connection.condition.text), _LONGEST_LABEL))
     if connection.default:
@@ -189,9 +189,7 @@ def mermaid(picture: Picture) -> Iterator[str]:
 def mermaid_text(text: str) -> str:
     """Return text for within double quotes: all that means something is written as a number."""
     return "".join(
-        character
-        if character.isalnum() or character in " _-.,:/=+!?'"
-        else f"#{ord(character)};"
+        character if character.isalnum() or character in " _-.,:/=+!?'" else f"#{ord(character)};"
         for character in text
     )
 

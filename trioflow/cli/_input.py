@@ -99,7 +99,7 @@ def _read_file(name: str) -> dict[str, Any]:
         ) from None
     found = parse_json(text, what)
     if not isinstance(found, dict):
-        raise click.UsageError(f"{what} must hold an object, like {{\"card\": \"4242\"}}")
+        raise click.UsageError(f'{what} must hold an object, like {{"card": "4242"}}')
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trioflow.cli._options import json_option, store_option, store_to_read
-from trioflow.cli._text import duration, instant
+from trioflow.cli._text import duration, instant, plain
 
 if TYPE_CHECKING:
     from trioflow.cli._output import Screen
@@ -86,12 +86,12 @@ def _print_table(screen: Screen, heads: list[Head], waiting: dict[str, str]) -> 
     rows = [("ID", "WORKFLOW", "STATUS", "CREATED", "DURATION", "WAITS FOR")]
     rows += [
         (
-            head.id,
-            head.workflow,
+            plain(head.id),
+            plain(head.workflow),
             head.status,
             instant(head.created),
             duration((now if head.ended is None else head.ended) - head.created),
-            waiting[head.id],
+            plain(waiting[head.id]),
         )
         for head in heads
     ]

@@ -7,11 +7,12 @@ screen is made.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 import attrs
@@ -107,13 +108,20 @@ def is_terminal(stream: TextIO | None) -> bool:
 class Screen:
     """One of the two streams, as a rich console."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, lenient: bool = False) -> None:
+        """Write to `stream`. `lenient`: whoever is gone and does not read it stops nothing."""
         from rich.console import Console
 
+        class Output(Console):
+            def on_broken_pipe(self) -> None:
+                # Called while it is handled; rich would exit here, in the middle of everything.
+                raise  # noqa: PLE0704
+
+        self._lenient = lenient
         self.terminal = is_terminal(stream)
         encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
         self.signs = _UNICODE if encoding.startswith("utf") else _ASCII
-        self.console: Console = Console(
+        self.console: Console = Output(
             file=stream,
             force_terminal=self.terminal,
             width=None if self.terminal else _UNLIMITED,
@@ -128,21 +136,29 @@ class Screen:
         """How many columns there are."""
         return self.console.width
 
-    def line(
-        self, *parts: str | tuple[str, str], cut: bool = False, whole: bool = False
-    ) -> None:
+    def line(self, *parts: str | tuple[str, str], cut: bool = False, whole: bool = False) -> None:
         """Print one line of texts, or (text, style).
 
         A line that is too long for the terminal is continued on the next one, at a space; `cut`
         shortens it, and `whole` leaves it to the terminal, so that it can be copied.
         """
         found = self.text(*parts)
-        if not self.terminal or whole:
-            self.console.print(found, soft_wrap=True)
-        elif cut:
-            self.console.print(found, overflow="ellipsis", no_wrap=True)
-        else:
-            self.console.print(found, overflow="fold", no_wrap=False)
+        with self.leniently():
+            if not self.terminal or whole:
+                self.console.print(found, soft_wrap=True)
+            elif cut:
+                self.console.print(found, overflow="ellipsis", no_wrap=True)
+            else:
+                self.console.print(found, overflow="fold", no_wrap=False)
+
+    @contextlib.contextmanager
+    def leniently(self) -> Iterator[None]:
+        """Pass over an error of writing, if the screen is lenient."""
+        try:
+            yield
+        except OSError:
+            if not self._lenient:
+                raise
 
     def text(self, *parts: str | tuple[str, str]) -> Text:
         """Return a line of texts, or (text, style); what does not print is escaped."""
@@ -160,7 +176,7 @@ class Screen:
         if self.signs is _UNICODE:
             return text
         text = text.replace("…", "...").replace("→", "->")
-        encoding = self.console.file.encoding or "ascii"
+        encoding = self.console.encoding
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
     def status(self, status: str) -> tuple[str, str]:
@@ -179,7 +195,7 @@ def out() -> Screen:
 
 def err() -> Screen:
     """Return the screen for progress and for what somebody has to be told."""
-    return Screen(sys.stderr)
+    return Screen(sys.stderr, lenient=True)
 
 
 def print_json(value: Any) -> None:
@@ -194,25 +210,13 @@ def _encodable_json(text: str) -> str:
     except UnicodeEncodeError:
         # Only strings have such characters, and \uXXXX means the same in them.
         return "".join(
-            character if character.isascii() else json.dumps(character)[1:-1]
-            for character in text
+            character if character.isascii() else json.dumps(character)[1:-1] for character in text
         )
     return text
 
 
 def say(*lines: str) -> None:
     """Print lines to stderr, without rich: messages of one kind or another."""
-    for line in lines:
-        click.echo("\n".join(plain(part) for part in line.split("\n")), err=True)
-
-
-def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Return rows of texts as lines with aligned columns; the last column is left as it is."""
-    found = [tuple(map(plain, row)) for row in rows]
-    if not found:
-        return []
-    widths = [max(map(len, column)) for column in zip(*found, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in found
-    ]
+    with contextlib.suppress(OSError):  # whoever is gone and does not read it
+        for line in lines:
+            click.echo("\n".join(plain(part) for part in line.split("\n")), err=True)

@@ -6,6 +6,7 @@ says the line of what is around, or nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
@@ -62,10 +63,9 @@ def find_places(path: Path) -> Places:
     if path.suffix.lower() in (".yaml", ".yml"):
         return Places(_places_of_yaml(text))
     reader = _JsonPlaces(text)
-    try:
+    # What was found until there is good enough.
+    with contextlib.suppress(ValueError, IndexError, RecursionError):
         reader.value(0, ())
-    except (ValueError, IndexError, RecursionError):
-        pass  # What was found until there is good enough.
     return Places(reader.lines)
 
 
@@ -132,10 +132,10 @@ def _places_of_yaml(text: str) -> dict[Keys, int]:
     lines: dict[Keys, int] = {}
     try:
         import yaml
-
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except ImportError:
+    except ImportError:  # pragma: no cover - then the document could not be read either
         return lines
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError):
         return lines
     pending: list[tuple[Keys, Any]] = [] if root is None else [((), root)]

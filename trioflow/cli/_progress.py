@@ -144,14 +144,15 @@ class LiveProgress:
         if self._timeline is None:
             return
         self._frame += 1
-        if self._live is None:
-            from rich.live import Live
+        with self._screen.leniently():
+            if self._live is None:
+                from rich.live import Live
 
-            self._live = Live(
-                console=self._screen.console, auto_refresh=False, vertical_overflow="crop"
-            )
-            self._live.start()
-        self._live.update(self._draw(self._timeline), refresh=True)
+                self._live = Live(
+                    console=self._screen.console, auto_refresh=False, vertical_overflow="crop"
+                )
+                self._live.start()
+            self._live.update(self._draw(self._timeline), refresh=True)
 
     def note(self, *lines: str) -> None:
         for line in lines:
@@ -161,7 +162,8 @@ class LiveProgress:
         if self._live is None:
             return
         self.tick()
-        self._live.stop()
+        with self._screen.leniently():
+            self._live.stop()
         self._live = None
 
     # ---- drawing ----

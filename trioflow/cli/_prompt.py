@@ -106,6 +106,7 @@ async def _ask_json(
     while True:
         prompt = f"{name} (JSON{f'; {about}' if about else ''}): "
         text = await _line(prompt, screen, read_line)
+        value = None
         try:
             value = json.loads(text) if text.strip() else None
             problem = misfit(value, schema)

@@ -40,8 +40,10 @@ _INDENT = "      "
 @store_option
 @json_option
 def show_command(execution_id: str, store: str, as_json: bool) -> None:
-    """Show the execution ID: its steps and attempts, why steps were skipped, which connections
-    were taken, what it waits for and the command that brings it, and its errors.
+    """Show the execution ID.
+
+    Its steps and attempts and when they were under way, why steps were skipped, which
+    connections were taken, what it waits for and the command that brings it, its errors.
     """
     import trio
 
@@ -65,9 +67,7 @@ def show_command(execution_id: str, store: str, as_json: bool) -> None:
 class _Page:
     """One page about one execution."""
 
-    def __init__(
-        self, screen: Screen, snapshot: Snapshot, timeline: Timeline, store: str
-    ) -> None:
+    def __init__(self, screen: Screen, snapshot: Snapshot, timeline: Timeline, store: str) -> None:
         self._screen = screen
         self._snapshot = snapshot
         self._timeline = timeline
@@ -260,7 +260,7 @@ class _Page:
             notes = notes[:-1]
         if not notes:
             return
-        self._title("What happened to the whole")
+        self._title("Events of the whole")
         for at, words in notes:
             began = since(at - self._timeline.began_at).lstrip()
             self._screen.line("  ", (f"+{began} s  ", "bright_black"), words)

@@ -34,7 +34,9 @@ class Interrupts:
         self._before: list[tuple[signal.Signals, Any]] = []
 
     def __enter__(self) -> Self:
-        self._before = [(number, signal.signal(number, self._handle)) for number in _SIGNALS]
+        # Where somebody has them ignored (`nohup`, a shell's `&`) they stay ignored.
+        heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        self._before = [(number, signal.signal(number, self._handle)) for number in heard]
         return self
 
     def __exit__(
@@ -63,7 +65,7 @@ class Interrupts:
                 self._token.run_sync_soon(self._interrupt)
 
 
-def _end_at_once() -> NoReturn:
+def _end_at_once() -> NoReturn:  # pragma: no cover - of what ends like this nothing is measured
     """Leave without another word to anybody; nothing here may block or take a lock."""
     try:
         if sys.__stderr__ is not None and sys.__stderr__.isatty():

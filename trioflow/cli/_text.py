@@ -50,8 +50,7 @@ def pretty(value: Any) -> str:
     # characters like U+202E, for which JSON has an escape as well.
     return "\n".join(
         "".join(
-            character if character.isprintable() else _json_escape(character)
-            for character in line
+            character if character.isprintable() else _json_escape(character) for character in line
         )
         for line in text.split("\n")
     )

@@ -19,7 +19,10 @@ ENDED = frozenset({"COMPLETED", "FAILED", "SKIPPED", "CANCELLED"})
 
 @attrs.define(eq=False)
 class Attempt:
-    """One attempt. `outcome` is ``running``, ``completed``, ``failed``, ``interrupted``, …"""
+    """One attempt.
+
+    `outcome` is ``running``, ``completed``, ``failed``, ``stopped``, ``interrupted``, ``crashed``.
+    """
 
     number: int
     role: str
@@ -52,6 +55,7 @@ class Row:
     id: str
     title: str
     type: str
+    signal: str
     status: str = "PENDING"
     # Its first start or pause, and its end.
     began_at: float | None = None
@@ -92,7 +96,8 @@ class Timeline:
 
     def __init__(self, plan: Plan) -> None:
         self.rows: dict[str, Row] = {
-            step.id: Row(step.id, step.step.name or "", step.type) for step in plan.steps
+            step.id: Row(step.id, step.step.name or "", step.type, step.signal or "")
+            for step in plan.steps
         }
         self.status = "PENDING"
         self.began_at = 0.0
@@ -196,7 +201,7 @@ class Timeline:
         row.failure = event.failure
         row.waits = {
             "inputs": ", ".join(event.inputs),
-            "signal": "a signal",
+            "signal": f"signal {row.signal!r}",
             "decision": "a decision",
         }.get(event.kind, event.kind)
 

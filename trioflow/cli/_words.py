@@ -91,7 +91,7 @@ def _running(row: Row, now: float, max_attempts: int) -> str:
 
 
 def attempt_words(attempt: Attempt) -> str:
-    """Return how an attempt ended: ``attempt 1 failed after 12 ms: the bank is shut (bank.shut)``."""
+    """Return how an attempt ended: ``attempt 1 failed after 12 ms: out of tea (tea.none)``."""
     words = f"{attempt.name} {attempt.outcome}"
     # When a crashed one ended, nobody knows.
     if attempt.ended_at is not None and attempt.outcome != "crashed":
@@ -118,7 +118,9 @@ def waiting_words(entry: Any) -> str:
     """Return one thing that is waited for, with what its schema says about it."""
     words = str(entry)
     if entry.failure is not None:
-        words += f": {failure_words(entry.failure)}"
+        words += f", which failed: {failure_words(entry.failure)}"
+    if entry.kind == "decision":
+        words += "; retry, failed or completed:=JSON"
     about = schema_words(entry.schema)
     return f"{words}: {about}" if about else words
 

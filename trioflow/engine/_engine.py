@@ -315,10 +315,16 @@ class Engine:
             driver.interrupt()
             await driver.stopped.wait()
 
-    async def continue_execution(self, execution: Execution) -> Driver:
-        """Claim an execution and drive it on. Raises what keeps this engine from doing so."""
+    async def continue_execution(
+        self, execution: Execution, request: f.Fact | None = None
+    ) -> Driver:
+        """Claim an execution and drive it on. Raises what keeps this engine from doing so.
+
+        What is requested is looked at before anything of it starts again: a cancel must not find
+        an attempt that was begun for its sake.
+        """
         async with self._alone_with(execution.id):
-            return await self._continue(execution)
+            return await self._continue(execution, request)
 
     @asynccontextmanager
     async def _alone_with(self, execution_id: str) -> AsyncIterator[None]:
@@ -330,10 +336,12 @@ class Engine:
         finally:
             self._busy.pop(execution_id).set()
 
-    async def _continue(self, execution: Execution) -> Driver:
+    async def _continue(self, execution: Execution, request: f.Fact | None = None) -> Driver:
         running = self._drivers.get(execution.id)
         if running is not None:
             if not running.stopped.is_set():
+                if request is not None:
+                    await running.ask(request)
                 return running
             await running.stopped.wait()
         if self._leaving.is_set():
@@ -343,7 +351,9 @@ class Engine:
         events = await self.store.read(execution.id)
         execution._machine = Machine.from_history(execution._machine.plan, events)
         driver = self._drive(execution)
-        await driver.ask(f.Recovered(self.now()))
+        # Both are in the inbox before the driver looks into it, so they are one round.
+        driver.tell(f.Recovered(self.now()))
+        await driver.ask(f.Check(self.now()) if request is None else request)
         return driver
 
     async def _claim(self, execution_id: str) -> Head:

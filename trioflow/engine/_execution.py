@@ -301,16 +301,18 @@ class Execution:
     async def _ask(self, request: f.Fact) -> None:
         while True:
             driver = self._driver
-            if driver is None or driver.stopped.is_set() or self._status in ENDED:
-                await self.refresh()
-                # What would be refused anyway must not make this engine the owner.
-                self._machine.request(request)
-                driver = await self._engine.continue_execution(self)
             try:
-                await driver.ask(request)
+                if driver is None or driver.stopped.is_set() or self._status in ENDED:
+                    await self.refresh()
+                    # What would be refused anyway must not make this engine the owner.
+                    self._machine.request(request)
+                    await self._engine.continue_execution(self, request)
+                else:
+                    await driver.ask(request)
             except NotDriven:
                 # It ended, or was interrupted, just before: see what has become of it.
-                await driver.stopped.wait()
+                if (driver := self._driver) is not None:
+                    await driver.stopped.wait()
             else:
                 return
 

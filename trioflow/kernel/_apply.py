@@ -149,8 +149,10 @@ class Stopping:
     grace_until: float
 
     def allows(self, due: float) -> bool:
-        """Whether a step's timeout that was over at `due` still counts: it did so before, or it
-        is over in the grace. At one instant the execution's timeout and the grace come first.
+        """Whether a step's timeout that was over at `due` still counts.
+
+        It does if it was over before the stopping or its grace was. At one instant the timeout
+        of the execution and the end of the grace come first (R14).
         """
         return due < self.grace_until or (self.cause != "timeout" and due <= self.at)
 
@@ -299,9 +301,8 @@ class State:
 
     def _decisions_received(self, event: e.DecisionsReceived) -> None:
         together = {**self.decisions, **event.decisions}
-        self.decisions = {
-            step: together[step] for step in sorted(together, key=self.plan.index.get)
-        }
+        in_order = sorted(together, key=lambda step: self.plan.index[step])
+        self.decisions = {step: together[step] for step in in_order}
 
     def _signal_received(self, event: e.SignalReceived) -> None:
         self.signals[event.name] = event.payload

@@ -1,0 +1,365 @@
+"""Scenarios: what happens to one execution, and what is expected of it. Values; JSON both ways."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import attrs
+
+# An attempt that never answers ends after about three years, long after every timeout. It does
+# end, because under an autojump clock that which sleeps for ever looks like a deadlock.
+HANGS_FOR = 1e8
+
+
+class _Tagged:
+    """Values that are told apart in JSON by a key, `kind`, with the name of their class."""
+
+    _kinds: ClassVar[dict[str, type[_Tagged]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        cls._kinds[cls.__name__.lower()] = cls
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON: its kind, and what differs from the defaults."""
+        found: dict[str, Any] = {"kind": type(self).__name__.lower()}
+        for field in attrs.fields(type(self)):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if value != field.default or isinstance(value, bool) != isinstance(field.default, bool):
+                found[field.name] = value.to_json() if isinstance(value, _Tagged) else value
+        return found
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Any:
+        """The inverse of `to_json`."""
+        values = {
+            key: cls.from_json(value) if key == "moment" and value is not None else value
+            for key, value in found.items()
+            if key != "kind"
+        }
+        return cls._kinds[found["kind"]](**values)
+
+
+# ---- what an attempt does ----
+
+
+@attrs.frozen
+class Returns(_Tagged):
+    """Return `output` after so many seconds.
+
+    `spoilt` is a code, ``result.not_json`` or ``result.too_large``: then it returns something
+    that is not worth recording. A `shielded` attempt cannot be stopped: it takes its time.
+    """
+
+    output: Any = None
+    after: float = 1.0
+    spoilt: str | None = None
+    shielded: bool = False
+
+
+@attrs.frozen
+class Raises(_Tagged):
+    """Raise an error with this message after so many seconds.
+
+    Without a `code` it is an exception that knows nothing of trioflow. `retryable` and `code` are
+    those of a `StepError`. `shielded` as for `Returns`.
+    """
+
+    error: str = "it failed"
+    code: str | None = None
+    after: float = 1.0
+    retryable: bool | None = None
+    shielded: bool = False
+
+
+@attrs.frozen
+class Hangs(_Tagged):
+    """Do not answer (for about 1e8 virtual seconds, then return null); stops when asked to."""
+
+
+Behaviour = Returns | Raises | Hangs
+
+
+# ---- when something is done to an execution ----
+
+
+@attrs.frozen
+class AtTime(_Tagged):
+    """At this virtual instant, in seconds."""
+
+    at: float
+
+
+@attrs.frozen
+class During(_Tagged):
+    """While an attempt runs, after this fraction of the time that it would take.
+
+    `step` is the name that the attempt has among the calls: ``pay``, ``pay[3]``,
+    ``pay:fallback``, ``pay:compensate``.
+    """
+
+    step: str
+    attempt: int = 1
+    fraction: float = 0.5
+
+
+@attrs.frozen
+class AfterWrite(_Tagged):
+    """Right after the store has made its k-th write durable, before anybody learns of it."""
+
+    write: int
+
+
+@attrs.frozen
+class BeforeWrite(_Tagged):
+    """Right before the k-th write: nothing of it is kept."""
+
+    write: int
+
+
+Moment = AtTime | During | AfterWrite | BeforeWrite
+
+
+# ---- what is done to an execution ----
+#
+# Without a moment it is done as soon as the execution is PAUSED.
+
+
+@attrs.frozen
+class Cancel(_Tagged):
+    """`Execution.cancel(grace=)`; None is a grace without an end."""
+
+    moment: Moment | None = None
+    grace: float | None = 0.0
+
+
+@attrs.frozen
+class Interrupt(_Tagged):
+    """The engine is left in order; another one opens the store after `down` seconds."""
+
+    moment: Moment | None = None
+    down: float = 0.0
+
+
+@attrs.frozen
+class Crash(_Tagged):
+    """The process is gone, and writes nothing more; another opens the store `down` s later."""
+
+    moment: Moment | None = None
+    down: float = 0.0
+
+
+@attrs.frozen
+class Resume(_Tagged):
+    """`Execution.resume(input, decisions)`."""
+
+    input: Mapping[str, Any] | None = None
+    decisions: Mapping[str, Any] | None = None
+    moment: Moment | None = None
+
+
+@attrs.frozen
+class Signal(_Tagged):
+    """`Execution.signal(name, payload)`."""
+
+    name: str
+    payload: Any = None
+    moment: Moment | None = None
+
+
+@attrs.frozen
+class Call(_Tagged):
+    """Any other verb without arguments, rightly or as a misuse: ``pause``, ``resume``, ``cancel``.
+
+    With ``fork`` a finished execution is forked; `steps` are its ``from_steps``.
+    """
+
+    verb: str
+    moment: Moment | None = None
+    steps: Sequence[str] = ()
+    input: Mapping[str, Any] | None = None
+
+
+Act = Cancel | Interrupt | Crash | Resume | Signal | Call
+
+
+# ---- what is expected ----
+
+# One call of an action: the name of the attempt, its number, its parameters.
+Made = tuple[str, int, Mapping[str, Any]]
+
+
+@attrs.frozen
+class Phase:
+    """What is seen of an execution from one start, resume or recovery up to the next halt.
+
+    Instants are virtual seconds since the scenario began; `elapsed` is that of the phase's end.
+    `calls` are those that the phase made, sorted within an instant, where their order is free.
+    `waiting_for` are (kind, name, step or connection). `answers` says for each act of the phase
+    whether it was accepted. `errors` are (code, step), and there once the execution has FAILED.
+    """
+
+    status: str
+    steps: Mapping[str, str] = attrs.field(factory=dict)
+    calls: Sequence[tuple[float, Sequence[Made]]] = ()
+    outputs: Mapping[str, Any] = attrs.field(factory=dict)
+    output: Any = None
+    compensated: Sequence[str] = ()
+    waiting_for: Sequence[tuple[str, str, str]] = ()
+    connections: Mapping[str, str] = attrs.field(factory=dict)
+    elapsed: float = 0.0
+    answers: Sequence[str] = ()
+    errors: Sequence[tuple[str, str | None]] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return json.loads(json.dumps(attrs.asdict(self)))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Phase:
+        """The inverse of `to_json`."""
+        values = dict(found)
+        values["calls"] = tuple(
+            (at, tuple((step, attempt, parameters) for step, attempt, parameters in calls))
+            for at, calls in found.get("calls", ())
+        )
+        for key in ("waiting_for", "errors"):
+            values[key] = tuple(tuple(each) for each in found.get(key, ()))
+        for key in ("compensated", "answers"):
+            values[key] = tuple(found.get(key, ()))
+        return cls(**values)
+
+
+@attrs.frozen
+class Expected:
+    """The phases of a scenario, in order."""
+
+    phases: Sequence[Phase]
+
+    @property
+    def last(self) -> Phase:
+        """The phase in which the execution has ended, or beyond which nothing happens."""
+        return self.phases[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {"phases": [phase.to_json() for phase in self.phases]}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Expected:
+        """The inverse of `to_json`."""
+        return cls(tuple(Phase.from_json(phase) for phase in found["phases"]))
+
+
+# ---- a scenario ----
+
+Script = Mapping[str, Sequence[Behaviour]]
+
+_SCRIPTS = ("steps", "fallbacks", "compensations")
+
+
+def _script(found: Mapping[str, Any]) -> Script:
+    """Accept a behaviour where a list of one was meant."""
+    return {
+        step: (given,) if isinstance(given, _Tagged) else tuple(given)
+        for step, given in found.items()
+    }
+
+
+@attrs.frozen
+class Scenario:
+    """One story of one execution.
+
+    `steps`, `fallbacks` and `compensations` say what the attempts do: one behaviour for each
+    attempt, of which the last repeats; a step without any returns an empty object after 1 s. The
+    name of a step stands for all of its items, ``pay[3]`` for one, ``ship/pack`` for a step of
+    the child that the step ``ship`` starts. `actions` are done to it, in this order. `limit` is
+    the engine's number of slots; `workflows` are the documents that the engine knows besides,
+    `lacks` the actions that it was not given. `expected`, if given, is what `check` compares with.
+    """
+
+    workflow: Mapping[str, Any]
+    id: str = attrs.field(kw_only=True)
+    family: str = attrs.field(default="", kw_only=True)
+    why: str = attrs.field(default="", kw_only=True)
+    input: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
+    steps: Script = attrs.field(factory=dict, converter=_script, kw_only=True)
+    fallbacks: Script = attrs.field(factory=dict, converter=_script, kw_only=True)
+    compensations: Script = attrs.field(factory=dict, converter=_script, kw_only=True)
+    actions: Sequence[Act] = attrs.field(default=(), converter=tuple, kw_only=True)
+    limit: int = attrs.field(default=5, kw_only=True)
+    schedule_seed: int = attrs.field(default=0, kw_only=True)
+    covers: Sequence[str] = attrs.field(default=(), converter=tuple, kw_only=True)
+    workflows: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, kw_only=True)
+    secrets: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
+    lacks: Sequence[str] = attrs.field(default=(), converter=tuple, kw_only=True)
+    expected: Expected | None = attrs.field(default=None, kw_only=True)
+
+    @id.default
+    def _stable_id(self) -> str:
+        found = self.to_json()
+        for key in ("id", "why", "covers", "schedule_seed", "expected"):
+            found.pop(key, None)
+        text = json.dumps(found, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+        return f"{self.family or 'scenario'}-{digest}"
+
+    def __str__(self) -> str:
+        return self.id
+
+    def behaviour(self, name: str, attempt: int) -> Behaviour:
+        """Return what this attempt does; `name` as among the calls."""
+        place, _, role = name.partition(":")
+        script = {"": self.steps, "fallback": self.fallbacks}.get(role, self.compensations)
+        found = script.get(place) or script.get(place.partition("[")[0]) or (Returns({}),)
+        return found[min(attempt, len(found)) - 1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON, without what is empty."""
+        found: dict[str, Any] = {"id": getattr(self, "id", ""), "workflow": self.workflow}
+        for key in ("family", "why", "input", "workflows", "secrets"):
+            if getattr(self, key, None):
+                found[key] = getattr(self, key)
+        for key in _SCRIPTS:
+            script: Script = getattr(self, key, {})
+            if script:
+                found[key] = {step: [one.to_json() for one in row] for step, row in script.items()}
+        if self.actions:
+            found["actions"] = [act.to_json() for act in self.actions]
+        for key in ("covers", "lacks"):
+            if getattr(self, key, ()):
+                found[key] = list(getattr(self, key))
+        found["limit"] = self.limit
+        found["schedule_seed"] = self.schedule_seed
+        if self.expected is not None:
+            found["expected"] = self.expected.to_json()
+        return found
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Scenario:
+        """The inverse of `to_json`."""
+        values = dict(found)
+        for key in _SCRIPTS:
+            values[key] = {
+                step: [_Tagged.from_json(one) for one in row]
+                for step, row in found.get(key, {}).items()
+            }
+        values["actions"] = [_Tagged.from_json(act) for act in found.get("actions", ())]
+        if "expected" in found:
+            values["expected"] = Expected.from_json(found["expected"])
+        return cls(**values)
+
+
+def hang_seconds(name: str, attempt: int) -> float:
+    """Return how long a hanging attempt hangs: each for another time, so that none coincide."""
+    digest = hashlib.sha256(f"{name}#{attempt}".encode()).digest()
+    return HANGS_FOR + int.from_bytes(digest[:3], "big")
+
+
+def seconds_of(behaviour: Behaviour, name: str, attempt: int) -> float:
+    """Return how long an attempt takes if nobody stops it."""
+    if isinstance(behaviour, Hangs):
+        return hang_seconds(name, attempt)
+    return behaviour.after

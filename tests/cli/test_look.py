@@ -1,0 +1,228 @@
+"""`trioflow list`, `show` and `history`: what they print of executions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Normalise = Callable[[str], str]
+
+SHOWN = """\
+one  COMPLETED
+workflow  tea version 2, A pot of tea
+started   DATE
+ended     DATE, after TIME
+steps     3 completed, 1 skipped
+labels    team=kitchen
+input     {"tea": "assam", "guest": "Ann"}
+
+Steps
+  ✓ boil   COMPLETED TIME BAR
+      → {"celsius": 100, "litres": 1}
+  ✓ steep  COMPLETED TIME BAR
+      + TIME  attempt 1 failed after TIME: the pot is cold (pot.cold); again in TIME
+      + TIME  attempt 2 completed after TIME
+      → {"pot": "assam at 100"}
+  – milk   SKIPPED
+      its condition is false: input.tea == 'chai'
+  ✓ serve  COMPLETED TIME BAR
+      → {"to": "Ann"}
+
+Connections
+  boil → milk    taken
+  steep → serve  taken
+
+Output
+  {
+    "serve": {
+      "to": "Ann"
+    }
+  }
+"""  # noqa: RUF001
+
+PAUSED = """\
+two  PAUSED
+workflow  tea version 2, A pot of tea
+started   DATE
+open for TIME
+steps     2 completed, 1 skipped, 1 paused
+input     {"tea": "assam"}
+
+Waits for
+  input.guest (step 'serve'): string; Who gets it
+answer with (and --actions, as for the run)
+  trioflow resume two -i guest=TEXT
+"""
+
+FAILED = """\
+three  FAILED
+workflow  spill
+started   DATE
+ended     DATE, after TIME
+steps     1 failed, 1 cancelled
+input     {}
+
+Errors
+  step pour, attempt 1: the cup [red]fell[/red]\\x1b[31m (cup.broken)
+    caused by ValueError: slippery (action.error)
+
+Steps
+  ✗ pour   FAILED TIME BAR
+      + TIME  attempt 1 failed after TIME: the cup [red]fell[/red]\\x1b[31m (cup.broken)
+  ■ drink  CANCELLED
+
+Events of the whole
+  + TIME  stopping: step 'pour': the cup [red]fell[/red]\\x1b[31m (cup.broken)
+"""
+
+LISTED = """\
+ID     WORKFLOW  STATUS     CREATED              DURATION  WAITS FOR
+three  spill     FAILED     DATE TIME
+two    tea       PAUSED     DATE TIME     input.guest
+one    tea       COMPLETED  DATE TIME
+"""
+
+
+@pytest.fixture
+def some(run_tea: Any, do: Any, kitchen: str) -> None:
+    """Three executions, one of each kind."""
+    run_tea("-i", "guest=Ann", "--id", "one", "--label", "team=kitchen")
+    run_tea("--id", "two", exits=3)
+    do("run", "spill.json", "--actions", kitchen, "--id", "three", exits=1)
+
+
+@pytest.mark.usefixtures("some")
+def test_show(do: Any, normalised: Normalise) -> None:
+    assert SHOWN == normalised(do("show", "one").stdout)
+    assert normalised(do("show", "two").stdout).startswith(PAUSED)
+    assert FAILED == normalised(do("show", "three").stdout)
+
+
+@pytest.mark.usefixtures("some")
+def test_list(do: Any, normalised: Normalise) -> None:
+    assert LISTED == normalised(do("list").stdout)
+
+
+@pytest.mark.usefixtures("some")
+def test_list_some(do: Any) -> None:
+    def ids(*arguments: str) -> list[str]:
+        return [found["id"] for found in json.loads(do("list", "--json", *arguments).stdout)]
+
+    assert ["three", "two", "one"] == ids()
+    assert ["two", "one"] == ids("--workflow", "tea")
+    assert ["three", "one"] == ids("--status", "failed", "--status", "COMPLETED")
+    assert ["two"] == ids("--before", "three", "--limit", "1")
+    assert "no executions like that\n" == do("list", "--workflow", "coffee").stderr
+    assert "more: trioflow list --before three\n" == do("list", "--limit", "1").stderr
+    assert "there is no execution 'nobody'" in do("list", "--before", "nobody", exits=2).stderr
+    assert "Invalid value for '--status'" in do("list", "--status", "lost", exits=2).stderr
+
+
+@pytest.mark.usefixtures("some")
+def test_list_for_programs(do: Any) -> None:
+    three, two, one = json.loads(do("list", "--json").stdout)
+
+    assert {"id", "workflow", "status", "created", "ended", "labels"} == set(one)
+    assert ("input", "input.guest") == tuple(two["waiting_for"][0][key] for key in ("kind", "name"))
+    assert three["ended"] >= three["created"]
+
+
+@pytest.mark.usefixtures("some")
+def test_show_for_programs(do: Any) -> None:
+    one, two, three = (
+        json.loads(do("show", name, "--json").stdout) for name in ("one", "two", "three")
+    )
+
+    assert {"serve": {"to": "Ann"}} == one["output"]
+    assert ["failed", "completed"] == [a["outcome"] for a in one["steps"][1]["attempts"]]
+    assert "pot.cold" == one["steps"][1]["attempts"][0]["error"]["code"]
+    assert [True, True] == [connection["taken"] for connection in one["connections"]]
+    assert "input.guest" == two["steps"][3]["waits"]
+    assert "its condition is false" in two["steps"][2]["reason"][:30]
+    assert "cup.broken" == three["errors"][0]["code"] == three["steps"][0]["error"]["code"]
+
+
+@pytest.mark.usefixtures("some")
+def test_history(do: Any) -> None:
+    lines = do("history", "one").stdout.splitlines()
+    events = json.loads(do("history", "one", "--json").stdout)
+
+    assert len(lines) == len(events) == events[-1]["seq"]
+    assert " 1     0.00 s  ExecutionStarted  execution_id=\"one\"" in lines[0]
+    assert "AttemptFailed  steep attempt=1 failure=" in next(x for x in lines if "Failed" in x)
+    assert ["boil", "steep", "serve"] == [
+        event["step"] for event in events if event["type"] == "StepCompleted"
+    ]
+    assert events[-2:] == json.loads(
+        do("history", "one", "--json", "--after", str(len(events) - 2)).stdout
+    )
+
+
+@pytest.mark.parametrize("command", ("show", "history", "graph"), ids=str)
+@pytest.mark.usefixtures("some")
+def test_nobody(do: Any, command: str) -> None:
+    result = do(command, "nobody", exits=2)
+
+    assert "error: there is no execution 'nobody' in this store\n" == result.stderr
+
+
+@pytest.mark.usefixtures("some")
+def test_looking_leaves_no_trace(do: Any, here: Path) -> None:
+    store = here / "trioflow.db"
+    before = (store.read_bytes(), store.stat().st_mtime_ns)
+    for command in (["list"], ["show", "one"], ["history", "one"], ["graph", "one"]):
+        do(*command)
+
+    assert before == (store.read_bytes(), store.stat().st_mtime_ns)
+
+
+def test_an_empty_store(do: Any, run_tea: Any) -> None:
+    run_tea("-i", "guest:=1", exits=2)
+
+    assert "no executions\n" == do("list").stderr
+
+
+def test_other_encodings(run_tea: Any, do: Any) -> None:
+    """What an encoding lacks comes out as ASCII signs and escapes, and JSON stays JSON."""
+    run_tea("-i", "guest=Zoë → 茶", "--id", "one")
+    from click.testing import CliRunner
+
+    from trioflow.cli import main
+
+    for command in (["show", "one"], ["list"], ["history", "one"]):
+        result = CliRunner(charset="ascii").invoke(main, command)
+        assert 0 == result.exit_code
+        assert result.stdout.isascii()
+    assert "+ serve" in CliRunner(charset="ascii").invoke(main, ["show", "one"]).stdout
+    found = CliRunner(charset="latin-1").invoke(main, ["show", "one", "--json"])
+    assert "Zoë → 茶" == json.loads(found.stdout)["input"]["guest"]
+
+
+def test_an_interrupted_execution_tells_how_to_go_on(
+    do: Any, kitchen: str, started: Any, until: Any, here: Path
+) -> None:
+    """SIGTERM interrupts; `show` says so; a cancel then starts nothing again."""
+    with started("run", "note.json", "--actions", kitchen, "--id", "n") as process:
+        until((here / "called").exists)
+        process.terminate()
+        _, stderr = process.communicate(timeout=20)
+
+    assert 130 == process.returncode
+    assert "n was interrupted; nothing of it is lost" in stderr
+    assert f"  trioflow resume n --actions {kitchen}\n" in stderr
+    page = do("show", "n").stdout
+    assert "if no engine has this store open, trioflow resume n continues it" in page
+    assert "attempt 1 interrupted after" in page
+
+    result = do("cancel", "n", "--actions", kitchen, "--reason", "no more")
+    assert "CANCELLED (no more): 1 cancelled" in result.stderr
+    assert "called\n" == (here / "called").read_text()
+    assert "because   no more" in do("show", "n").stdout
+    again = do("cancel", "n", "--actions", kitchen, exits=2)
+    assert "it is CANCELLED, and what has ended does not change" in again.stderr
+    ended = do("run", "note.json", "--actions", kitchen, "--id", "n", "--json", exits=4)
+    assert {"id": "n", "status": "CANCELLED", "errors": []} == json.loads(ended.stdout)
