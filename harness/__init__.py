@@ -1,13 +1,56 @@
 """The scenario harness: a workflow document in, its whole test suite out.
 
-It is to plan, predict, play and write down what a workflow does when things go well, late, wrong
-or to pieces: every failure, timeout, branch, pause, cancel and crash, in virtual time.
+A `Scenario` tells one story of one execution: what its attempts do, and what is done to it.
+`predict` says what the rules of ``docs/semantics.md`` make of it, without any of trioflow;
+`play` lets the real engine have it, in virtual time; `check` compares the two.
 
-This release holds its place only: there is nothing to call yet. What an execution must do is
-written in ``docs/semantics.md``, the page from which the harness's own predictions will be made;
-it knows the engine by its public API alone, and nothing of trioflow ever imports it.
+The harness knows the engine by its public API alone, and nothing of trioflow ever imports it.
 """
 
 from __future__ import annotations
 
-__all__: tuple[str, ...] = ()
+from harness._oracle import Facts, expect, predict
+from harness._play import Mismatch, check, play
+from harness._scenario import (
+    AfterWrite,
+    AtTime,
+    BeforeWrite,
+    Call,
+    Cancel,
+    Crash,
+    During,
+    Expected,
+    Hangs,
+    Interrupt,
+    Phase,
+    Raises,
+    Resume,
+    Returns,
+    Scenario,
+    Signal,
+)
+
+__all__ = (
+    "AfterWrite",
+    "AtTime",
+    "BeforeWrite",
+    "Call",
+    "Cancel",
+    "Crash",
+    "During",
+    "Expected",
+    "Facts",
+    "Hangs",
+    "Interrupt",
+    "Mismatch",
+    "Phase",
+    "Raises",
+    "Resume",
+    "Returns",
+    "Scenario",
+    "Signal",
+    "check",
+    "expect",
+    "play",
+    "predict",
+)

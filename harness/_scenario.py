@@ -281,7 +281,7 @@ class Scenario:
     """
 
     workflow: Mapping[str, Any]
-    id: str = attrs.field(kw_only=True)
+    id: str = attrs.field(default="", kw_only=True)
     family: str = attrs.field(default="", kw_only=True)
     why: str = attrs.field(default="", kw_only=True)
     input: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
@@ -297,14 +297,15 @@ class Scenario:
     lacks: Sequence[str] = attrs.field(default=(), converter=tuple, kw_only=True)
     expected: Expected | None = attrs.field(default=None, kw_only=True)
 
-    @id.default
-    def _stable_id(self) -> str:
+    def __attrs_post_init__(self) -> None:
+        if self.id:
+            return
+        # It comes from what the scenario is, and not from what is said about it.
         found = self.to_json()
         for key in ("id", "why", "covers", "schedule_seed", "expected"):
             found.pop(key, None)
-        text = json.dumps(found, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-        return f"{self.family or 'scenario'}-{digest}"
+        digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:10]
+        object.__setattr__(self, "id", f"{self.family or 'scenario'}-{digest}")
 
     def __str__(self) -> str:
         return self.id
@@ -318,18 +319,18 @@ class Scenario:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is empty."""
-        found: dict[str, Any] = {"id": getattr(self, "id", ""), "workflow": self.workflow}
+        found: dict[str, Any] = {"id": self.id, "workflow": self.workflow}
         for key in ("family", "why", "input", "workflows", "secrets"):
-            if getattr(self, key, None):
+            if getattr(self, key):
                 found[key] = getattr(self, key)
         for key in _SCRIPTS:
-            script: Script = getattr(self, key, {})
+            script: Script = getattr(self, key)
             if script:
                 found[key] = {step: [one.to_json() for one in row] for step, row in script.items()}
         if self.actions:
             found["actions"] = [act.to_json() for act in self.actions]
         for key in ("covers", "lacks"):
-            if getattr(self, key, ()):
+            if getattr(self, key):
                 found[key] = list(getattr(self, key))
         found["limit"] = self.limit
         found["schedule_seed"] = self.schedule_seed

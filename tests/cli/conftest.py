@@ -65,8 +65,10 @@ TEA: dict[str, Any] = {
 WAIT = {"id": "wait", "steps": [{"id": "bell", "type": "wait", "schema": {"type": "integer"}}]}
 SPILL = {
     "id": "spill",
-    "steps": [{"id": "pour", "action": "kitchen.spill"}, {"id": "drink", "action": "log",
-               "parameters": {"message": "never"}}],
+    "steps": [
+        {"id": "pour", "action": "kitchen.spill"},
+        {"id": "drink", "action": "log", "parameters": {"message": "never"}},
+    ],
 }
 DECIDE = {
     "id": "decide",

@@ -12,9 +12,10 @@ from trioflow.cli._places import find_places, parse_path
 
 
 def test_a_good_document(do: Any, kitchen: str) -> None:
-    assert "ok: 4 steps, 2 connections, 3 actions\n" == do(
-        "check", "tea.json", "--actions", kitchen
-    ).stdout
+    assert (
+        "ok: 4 steps, 2 connections, 3 actions\n"
+        == do("check", "tea.json", "--actions", kitchen).stdout
+    )
     assert "not looked for: give --actions" in do("check", "tea.json").stdout
     assert {"ok": True, "workflow": "tea", "steps": 4} == json.loads(
         do("check", "tea.json", "--json").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,10 +81,10 @@ Events of the whole
 """
 
 LISTED = """\
-ID     WORKFLOW  STATUS     CREATED              DURATION  WAITS FOR
-three  spill     FAILED     DATE TIME
-two    tea       PAUSED     DATE TIME     input.guest
-one    tea       COMPLETED  DATE TIME
+ID WORKFLOW STATUS CREATED DURATION WAITS FOR
+three spill FAILED DATE TIME
+two tea PAUSED DATE TIME input.guest
+one tea COMPLETED DATE TIME
 """
 
 
@@ -104,7 +105,8 @@ def test_show(do: Any, normalised: Normalise) -> None:
 
 @pytest.mark.usefixtures("some")
 def test_list(do: Any, normalised: Normalise) -> None:
-    assert LISTED == normalised(do("list").stdout)
+    # How wide a column is depends on what is in it.
+    assert LISTED == re.sub(" +", " ", normalised(do("list").stdout))
 
 
 @pytest.mark.usefixtures("some")
@@ -152,7 +154,7 @@ def test_history(do: Any) -> None:
     events = json.loads(do("history", "one", "--json").stdout)
 
     assert len(lines) == len(events) == events[-1]["seq"]
-    assert " 1     0.00 s  ExecutionStarted  execution_id=\"one\"" in lines[0]
+    assert lines[0].startswith(' 1    0.00 s  ExecutionStarted  execution_id="one"')
     assert "AttemptFailed  steep attempt=1 failure=" in next(x for x in lines if "Failed" in x)
     assert ["boil", "steep", "serve"] == [
         event["step"] for event in events if event["type"] == "StepCompleted"

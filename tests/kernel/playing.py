@@ -81,6 +81,7 @@ class Play:
 
     def tell(self, fact: f.Fact) -> Turn:
         """Tell a fact; raises what refuses a request."""
+        self.now = max(self.now, fact.at)
         self.turn = turn = self.machine.receive(fact)
         self.history.extend(turn.recorded)
         for command in turn.commands:
@@ -289,7 +290,7 @@ class Laws:
         play = self._play
         self._same_turn(self._twin.receive(fact), turn)
         if self._rebuilt is not None and not isinstance(fact, f.Recovered):
-            in_any_order = isinstance(fact, f.Resume)
+            in_any_order = isinstance(fact, (f.Pause, f.Resume))
             self._same_turn(self._rebuilt.receive(fact), turn, in_any_order=in_any_order)
         self._leaving = self._leaving or isinstance(fact, f.AttemptLeft)
         self._events_survive()

@@ -323,7 +323,8 @@ async def test_a_bad_neighbour_hurts_nobody(store, writing):
     head = await writing.start("old")
     async with trio.open_nursery() as nursery:
         for number in range(5):
-            nursery.start_soon(run, number, writing.start(f"x{number}"))
+            start = writing.start(f"x{number}", digest=f"x{number}")
+            nursery.start_soon(run, number, start)
         nursery.start_soon(run, "conflict", writing.grow(attrs.evolve(head, fence=7)))
         nursery.start_soon(run, "nan", writing.start("nan", digest="nan", document={"a": math.nan}))
         for number in range(5, 10):
@@ -335,6 +336,8 @@ async def test_a_bad_neighbour_hurts_nobody(store, writing):
         "nan": ValueError,
     } == outcomes
     assert 11 == len(await store.heads())
+    for number in range(10):
+        assert {"name": "order"} == (await store.read(f"x{number}"))[0].document
 
 
 # ---- cancelling ----
@@ -690,7 +693,11 @@ async def test_what_was_deleted_can_come_again(store, writing):
 
     assert [writing.first("x", document={"name": "new"})] == await store.read("x")
     assert ["x", "y"] == await _ids(store)
-    await writing.grow(head)
+
+    head = await writing.grow(head)
+
+    assert head == await store.head("x")
+    assert 2 == len(await store.read("x"))
 
 
 async def test_a_document_stays_while_somebody_has_it(store, writing):

@@ -3,10 +3,12 @@
 import errno
 import os
 import re
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from contextlib import closing, contextmanager
 
 import attrs
@@ -424,6 +426,15 @@ async def test_a_reader_writes_nothing(path, writing_to):
                 await refused
 
 
+def test_a_reader_could_not_if_it_would(path):
+    Database.open(str(path), "own", "full").close()
+    with (
+        closing(Database.open(str(path), "read", "full")) as database,
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
+        database.reader._connection.execute("DELETE FROM owners")
+
+
 async def test_a_reader_does_not_keep_an_engine_out(path, writing_to):
     await _make(path, writing_to)
     async with SqliteStore(path, read_only=True), SqliteStore(path) as store:
@@ -481,7 +492,7 @@ async def test_a_requester_knows_nothing_by_heart(path, writing_to):
 async def test_the_engine_notices_a_request(path, writing_to, monkeypatch):
     monkeypatch.setattr("trioflow.stores._sqlite.POLL_INTERVAL", 0.001)
     async with SqliteStore(path) as store, SqliteStore(path, requests_only=True) as requester:
-        heads = [await writing_to(store).start(name) for name in "xyz"]
+        heads = [await writing_to(store).start(name) for name in "wxyz"]
         seen = []
 
         async def wait(name, scope):
@@ -492,13 +503,13 @@ async def test_the_engine_notices_a_request(path, writing_to, monkeypatch):
         with trio.fail_after(5):
             async with trio.open_nursery() as nursery:
                 scopes = [trio.CancelScope() for _ in range(4)]
-                for name, scope in zip("xxyz", scopes, strict=True):
+                for name, scope in zip("wxyz", scopes, strict=True):
                     nursery.start_soon(wait, name, scope)
                 await trio.sleep(0.01)
                 # Whoever looks for the others stops; somebody takes over.
                 scopes[0].cancel()
                 await trio.sleep(0.01)
-                for head in heads:
+                for head in heads[1:]:
                     await writing_to(requester).grow(head, owned=False)
 
     assert ["x", "y", "z"] == sorted(seen)
@@ -538,17 +549,79 @@ async def test_nor_inline(autojump_clock, path):
     assert 1e6 == trio.current_time()
 
 
-async def test_closing_ends_the_waiting(path):
+@pytest.mark.parametrize("place", ("file", ":memory:"))
+async def test_closing_ends_the_waiting(path, place):
     async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.deadline = trio.current_time() + 5
 
         async def wait():
             with pytest.raises(StoreUnusable, match="not open"):
                 await store.changed("x", 0)
 
-        async with SqliteStore(path) as store:
+        async with SqliteStore(path if place == "file" else place) as store:
             nursery.start_soon(wait)
             nursery.start_soon(wait)
             await trio.testing.wait_all_tasks_blocked(0.01)
+
+    assert not nursery.cancel_scope.cancelled_caught
+
+
+async def test_nobody_hands_the_looking_round_and_round(path, writing_to):
+    """Whenever one stops: those who find their events set look once more, and then wait."""
+    calls = 0
+
+    async def run_sync(function):
+        nonlocal calls
+        calls += 1
+        for _ in range(3):
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        return function()
+
+    async with SqliteStore(path, run_sync=run_sync) as store:
+        await writing_to(store).start()
+        for rounds in range(20):
+            async with trio.open_nursery() as nursery:
+                first = trio.CancelScope()
+
+                async def wait(scope):
+                    with scope:
+                        await store.changed("x", 1)
+
+                for scope in (first, trio.CancelScope(), trio.CancelScope()):
+                    nursery.start_soon(wait, scope)
+                for _ in range(rounds):
+                    await trio.lowlevel.checkpoint()
+                first.cancel()
+                before = calls
+                for _ in range(200):
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+
+            assert calls - before < 10
+
+
+async def test_closing_waits_for_what_is_being_written(path, writing_to, monkeypatch):
+    release = threading.Event()
+    apply = database_module.Append.apply
+
+    def slow(self, writer):
+        assert release.wait(5)
+        return apply(self, writer)
+
+    store = SqliteStore(path)
+    async with trio.open_nursery() as nursery:
+        async with store:
+            monkeypatch.setattr(database_module.Append, "apply", slow)
+            nursery.start_soon(writing_to(store).start)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+            async def let_it_go():
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                release.set()
+
+            nursery.start_soon(let_it_go)
+    async with store:
+        assert 1 == len(await store.read("x"))
 
 
 # ---- errors of the disk ----
@@ -559,6 +632,7 @@ class Faulty(sqlite3.Connection):
 
     start = None
     error = None
+    begun = 0
 
     def cursor(self):
         return super().cursor(FaultyCursor)
@@ -573,6 +647,7 @@ class Faulty(sqlite3.Connection):
 
 class FaultyCursor(sqlite3.Cursor):
     def execute(self, statement, *values):
+        Faulty.begun += statement == "BEGIN IMMEDIATE"
         if Faulty.start is not None and statement.strip().startswith(Faulty.start):
             raise Faulty.error
         return super().execute(statement, *values)
@@ -584,6 +659,7 @@ def faulty(monkeypatch):
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Faulty))
     yield Faulty
     Faulty.start = None
+    Faulty.begun = 0
 
 
 @pytest.mark.parametrize("statement", ("BEGIN", "INSERT INTO events", "COMMIT"))
@@ -652,16 +728,56 @@ async def test_an_error_of_the_disk_is_everybodys(path, writing_to, faulty):
     assert 5 == len(set(errors))
 
 
-@pytest.mark.parametrize("code", ("SQLITE_BUSY", "SQLITE_BUSY_TIMEOUT"))
-async def test_a_busy_file_is_told_and_no_more(path, writing_to, faulty, code):
+async def test_after_a_failed_commit_it_is_open_what_is_in_the_file(path, writing_to, faulty):
+    """Whatever SQLite says about it."""
     async with SqliteStore(path, run_sync=run_inline) as store:
         head = await writing_to(store).start()
-        faulty.fail("BEGIN", code)
-        with pytest.raises(StoreError, match="is busy"):
+        faulty.fail("COMMIT", "SQLITE_ERROR")
+        with pytest.raises(StoreError, match="SQLITE_ERROR"):
             await writing_to(store).grow(head)
         faulty.start = None
+        with pytest.raises(StoreError, match="reopened"):
+            await writing_to(store).grow(head)
 
-        await writing_to(store).grow(head)
+
+@pytest.mark.parametrize("code", ("SQLITE_BUSY", "SQLITE_BUSY_TIMEOUT"))
+async def test_a_busy_file_is_told_and_no_more(path, writing_to, faulty, code):
+    """Nobody waits for it again, one after the other; and the store goes on."""
+    async with SqliteStore(path, run_sync=run_inline) as store:
+        heads = [await writing_to(store).start(name) for name in "abcde"]
+        faulty.fail("BEGIN", code)
+        before = faulty.begun
+
+        async def commit(head):
+            with pytest.raises(StoreError, match="is busy"):
+                await writing_to(store).grow(head)
+
+        async with trio.open_nursery() as nursery:
+            for head in heads:
+                nursery.start_soon(commit, head)
+
+        assert 2 == faulty.begun - before
+
+        faulty.start = None
+        await writing_to(store).grow(heads[0])
+
+
+async def test_a_conflict_costs_no_transaction(path, writing_to, faulty):
+    async with SqliteStore(path, run_sync=run_inline) as store:
+        heads = [await writing_to(store).start(name) for name in "abcde"]
+        before = faulty.begun
+
+        async def conflict(head):
+            with pytest.raises(Conflict):
+                await writing_to(store).grow(attrs.evolve(head, fence=2))
+
+        async with trio.open_nursery() as nursery:
+            for head in heads:
+                nursery.start_soon(conflict, head)
+                nursery.start_soon(writing_to(store).grow, head)
+
+    # The first one is alone, all others are together, and closing is one.
+    assert 3 == faulty.begun - before
 
 
 async def test_an_error_of_reading_is_for_the_reader(path, writing_to):
@@ -811,8 +927,6 @@ async def test_commits_need_none_of_the_programs_threads(path, writing_to):
 
 
 async def test_the_loop_goes_on_while_the_disk_works(path, writing_to, monkeypatch):
-    import threading
-
     release = threading.Event()
     apply = database_module.Append.apply
 
@@ -837,7 +951,6 @@ async def test_the_loop_goes_on_while_the_disk_works(path, writing_to, monkeypat
 @pytest.mark.parametrize("place", ("enter", "leave"))
 def test_an_interrupt_does_not_lose_the_file(path, place):
     """Wherever it comes, afterwards the file can be opened again."""
-    import signal
 
     async def run_sync(function):
         signal.raise_signal(signal.SIGINT)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO, cast
 
 import attrs
 import trio
@@ -18,7 +18,7 @@ from trioflow import events as e
 from trioflow.cli._actions import load_actions
 from trioflow.cli._errors import EXIT_CODES, INTERRUPTED, PAUSED
 from trioflow.cli._options import DEFAULT_STORE
-from trioflow.cli._output import err, is_terminal, print_json
+from trioflow.cli._output import LenientStream, err, is_terminal, print_json
 from trioflow.cli._progress import FRAME, Progress, make_progress
 from trioflow.cli._prompt import Answers, Left, LineReader, ask
 from trioflow.cli._signals import Interrupts
@@ -59,7 +59,8 @@ def drive(job: Job, begin: Begin, *, wanted: str = "COMPLETED") -> int:
     with Interrupts() as interrupts:
         driving = _Driving(job, modules, interrupts)
         # What actions print must not end up in the result.
-        with contextlib.redirect_stdout(sys.stderr), _logged(driving.progress):
+        printed = cast("TextIO", LenientStream(sys.stderr))
+        with contextlib.redirect_stdout(printed), _logged(driving.progress):
             trio.run(driving.run, begin)
     return driving.finish(wanted)
 
@@ -90,7 +91,9 @@ class _Driving:
             except Exception as raised:  # noqa: BLE001
                 error = raised
             nursery.cancel_scope.cancel()
-        self._asking = False
+        if not self._asking:
+            # The last frame; after a question it would only repeat the one before it.
+            self.progress.tick()
         self.progress.stop()
         if error is not None:
             raise error

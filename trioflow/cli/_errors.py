@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -92,19 +93,13 @@ def guarded(program: Callable[[], object]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        _silence(sys.stdout, sys.stderr)
-        return BROKEN_PIPE
+        return broken_pipe()
     return result if isinstance(result, int) else DONE
 
 
-def _silence(*streams: object) -> None:
-    """Point the streams to nowhere, so that flushing them at the end does not fail once more."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in streams:
-        fileno = getattr(stream, "fileno", None)
-        try:
-            descriptor = fileno() if fileno is not None else None
-        except (OSError, ValueError):
-            continue
-        if descriptor is not None:
-            os.dup2(nowhere, descriptor)
+def broken_pipe() -> int:
+    """Point stdout to nowhere, so that flushing it at the end does not fail; return the code."""
+    # It may be no file at all, or closed.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE

@@ -10,7 +10,7 @@ import attrs
 import click
 
 from trioflow.cli._options import store_option, store_to_read
-from trioflow.cli._text import plain, shorten
+from trioflow.cli._text import duration, plain, shorten
 
 if TYPE_CHECKING:
     from trioflow.definitions import Plan, PlannedConnection, PlannedStep
@@ -94,10 +94,11 @@ def step_lines(step: PlannedStep) -> Sequence[str]:
     elif step.type == "wait":
         lines.append(f"waits for {plain(step.signal)}")
     elif step.type == "sleep":
-        template = step.duration if step.duration is not None else step.until
-        value = None if template is None else template.value
-        words = f"{value:g} s" if isinstance(value, float | int) else plain(value)
-        lines.append(f"sleeps {'' if step.duration is not None else 'until '}{words}")
+        length = step.step.duration
+        words = duration(length) if isinstance(length, float | int) else length
+        lines.append(
+            plain(f"sleeps until {step.step.until}" if words is None else f"sleeps {words}")
+        )
     elif step.type == "workflow":
         lines.append(f"workflow {plain(step.workflow)}")
     else:

@@ -188,6 +188,37 @@ class Screen:
         return self.signs.of.get(status, "?"), STYLES.get(status, "")
 
 
+class LenientStream(io.TextIOBase):
+    """A stream for what actions print: whoever is gone and does not read it stops nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """What the stream behind it has."""
+        return self._stream.encoding
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 def out() -> Screen:
     """Return the screen for results."""
     return Screen(sys.stdout)

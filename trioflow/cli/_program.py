@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from trioflow.cli._errors import guarded
+from trioflow.cli._errors import broken_pipe, guarded
 from trioflow.cli._output import prepare_streams
 
 # Where each command lives and what it does, so that `--help` need not import them all. The order
@@ -48,6 +48,13 @@ class Program(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Invoke the command; click would answer a broken pipe with 1, which means failed here."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(broken_pipe()) from None
+
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
@@ -59,6 +66,7 @@ class Program(click.Group):
 
 
 @click.group(
+    "trioflow",
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed, 2 usage or definition error, 3 paused, 4 cancelled, "

@@ -35,7 +35,7 @@ _USUAL_WIDTH = 100
 _INDENT = "      "
 
 
-@click.command("show", short_help="Show one execution: what happened, why, what it waits for.")
+@click.command("show", short_help="Show one execution: what happened, why, and what it waits for.")
 @click.argument("execution_id", metavar="ID")
 @store_option
 @json_option

@@ -1,0 +1,106 @@
+"""`trioflow resume`, `signal` and `cancel`, where no engine has the store open."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+def test_resume_with_a_decision(do: Any, kitchen: str) -> None:
+    paused = do("run", "decide.json", "--actions", kitchen, "--id", "d", exits=3)
+    assert f"trioflow resume d --actions {kitchen} --decide pour=retry\n" in paused.stderr
+
+    again = do("resume", "d", "--actions", kitchen, "--decide", "pour=retry", exits=3)
+    assert "waits for a decision: the cup" in again.stderr
+    decided = ("--decide", 'pour=completed:={"cups": 1}')
+    done = do("resume", "d", "--actions", kitchen, *decided, "--json")
+
+    assert {"pour": {"cups": 1}} == json.loads(done.stdout)["output"]
+    assert "by decision" in do("show", "d").stdout
+
+
+def test_resume_as_failed(do: Any, kitchen: str) -> None:
+    do("run", "decide.json", "--actions", kitchen, "--id", "d", exits=3)
+    do("resume", "d", "--actions", kitchen, "--decide", "pour=failed", exits=1)
+
+    assert "cup.broken" in do("show", "d").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    (
+        (["resume", "d", "--decide", "pour"], "a decision is retry, failed or completed:=JSON"),
+        (["resume", "d", "--decide", "pour=completed:=x"], "the output 'x' is no JSON"),
+        (["resume", "d", "--decide", "=retry"], "names no step"),
+        (["resume", "d", "--decide", "a=retry", "--decide", "a=retry"], "the second decision"),
+        (["resume", "d", "--decide", "a=retry"], "step 'a' does not wait for a decision"),
+        (["resume", "d", "-i", "x=1"], "this answers nothing that it waits for"),
+        (["resume", "nobody"], "there is no execution 'nobody'"),
+        (["signal", "d", "bell"], "no step of execution 'd' waits for a signal 'bell'"),
+        (["signal", "d", "bell", "x"], "the payload is no JSON"),
+        (["cancel", "d", "--grace", "-1"], "--grace"),
+        (["cancel", "nobody"], "there is no execution 'nobody'"),
+    ),
+    ids=str,
+)
+def test_refusals(do: Any, kitchen: str, arguments: list[str], message: str) -> None:
+    do("run", "decide.json", "--actions", kitchen, "--id", "d", exits=3)
+    result = do(*arguments, "--actions", kitchen, exits=2)
+
+    assert message in result.stderr
+    assert "PAUSED" == json.loads(do("show", "d", "--json").stdout)["status"]
+
+
+def test_resume_without_an_answer_tells_what_is_missing(
+    run_tea: Any, do: Any, kitchen: str
+) -> None:
+    run_tea("--id", "one", exits=3)
+    result = do("resume", "one", "--actions", kitchen, exits=3)
+
+    assert "3 of 4 steps had ended before" in result.stderr
+    assert "input.guest (step 'serve')" in result.stderr
+
+
+def test_resume_of_what_has_ended(run_tea: Any, do: Any, kitchen: str) -> None:
+    run_tea("-i", "guest=Ann", "--id", "one")
+    result = do("resume", "one", "--actions", kitchen, exits=2)
+
+    assert "it is COMPLETED" in result.stderr
+
+
+def test_resume_ends_a_pause(do: Any) -> None:
+    """One that was asked for with `Execution.pause`."""
+    import trio
+
+    import trioflow
+
+    async def pause() -> None:
+        async with trioflow.open_engine("sqlite:trioflow.db") as engine:
+            execution = await engine.start("wait.json", execution_id="w")
+            await execution.wait_paused()
+            await execution.pause()
+
+    trio.run(pause)
+    result = do("resume", "w", exits=3)
+
+    assert "trioflow signal w bell JSON" in result.stderr
+
+
+def test_signal(do: Any) -> None:
+    paused = do("run", "wait.json", "--id", "w", exits=3)
+    assert "signal 'bell' (step 'bell'): integer" in paused.stderr
+    assert "trioflow signal w bell JSON" in paused.stderr
+    assert "signal bell" in do("list").stdout
+
+    assert "must be an integer" in do("signal", "w", "bell", '"x"', exits=2).stderr
+    assert {"bell": 3} == json.loads(do("signal", "w", "bell", "3").stdout)
+
+
+def test_cancel(do: Any) -> None:
+    do("run", "wait.json", "--id", "w", exits=3)
+    result = do("cancel", "w", "--reason", "too late", "--grace", "1", "--json")
+
+    assert {"id": "w", "status": "CANCELLED", "errors": []} == json.loads(result.stdout)
+    assert "CANCELLED (too late)" in result.stderr

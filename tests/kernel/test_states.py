@@ -1,0 +1,79 @@
+"""The tables: every transition is a row, and nothing else is legal."""
+
+from __future__ import annotations
+
+import pytest
+
+from trioflow.errors import ProtocolError
+from trioflow.kernel import _events as e
+from trioflow.kernel._states import (
+    CONDITION_DECIDES,
+    ENDED,
+    EXECUTION,
+    PENDING,
+    STATUSES,
+    STEP,
+    Table,
+    draw,
+    next_status,
+)
+
+
+@pytest.mark.parametrize(("table", "statuses"), ((STEP, STATUSES), (EXECUTION, None)), ids=("s", "e"))
+def test_what_has_ended_has_no_rows(table: Table, statuses: tuple[str, ...] | None) -> None:
+    if statuses is not None:
+        assert set(statuses) == set(table)
+    for status in ENDED & set(table):
+        assert {} == table[status]
+    for status in set(table) - ENDED:
+        assert {} != table[status]
+
+
+def test_every_event_has_a_row_of_the_execution() -> None:
+    """And all that is about a step has one there."""
+    events = {event_type for row in EXECUTION.values() for event_type in row}
+
+    assert set(e.EVENT_TYPES) == events
+
+    of_steps = {each for each in e.EVENT_TYPES if each.__name__.startswith(("Step", "Attempt"))}
+
+    assert of_steps | {e.FallbackStarted} == {each for row in STEP.values() for each in row}
+
+
+def test_only_the_terminal_events_end_an_execution() -> None:
+    ending = {each for row in EXECUTION.values() for each, to in row.items() if to in ENDED}
+
+    assert set(e.TERMINAL_EVENTS) == ending
+
+
+@pytest.mark.parametrize("event_type", e.EVENT_TYPES, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("table", (STEP, EXECUTION), ids=("step", "execution"))
+def test_a_missing_row_is_a_protocol_error(table: Table, event_type: type[e.Event]) -> None:
+    event = event_type.__new__(event_type)
+    for status, row in table.items():
+        if event_type in row:
+            assert row[event_type] == next_status(table, status, event, "it")
+        else:
+            with pytest.raises(ProtocolError, match=f"cannot happen to it, which is {status}"):
+                next_status(table, status, event, "it")
+
+
+def test_the_table_of_connections() -> None:
+    """R2, as it is written in the rules."""
+    assert {
+        "COMPLETED": {"success": True, "failure": False, "always": True},
+        "FAILED, tolerated": {"success": True, "failure": True, "always": True},
+        "FAILED": {"success": False, "failure": True, "always": True},
+        "SKIPPED": {"success": False, "failure": False, "always": True},
+        "CANCELLED": {"success": False, "failure": False, "always": False},
+    } == CONDITION_DECIDES
+
+
+def test_a_table_can_be_drawn() -> None:
+    drawn = draw(EXECUTION)
+
+    assert drawn.startswith("stateDiagram-v2\n    PENDING --> RUNNING: ExecutionStarted\n")
+    assert "    RUNNING --> PAUSED: ExecutionPaused\n" in drawn
+    assert drawn.endswith("    CANCELLED --> [*]")
+    assert "RUNNING --> RUNNING" not in drawn
+    assert f"    {PENDING} --> SKIPPED: StepSkipped" in draw(STEP)
