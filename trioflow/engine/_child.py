@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trioflow.engine._execution import Execution
 
 Wish = c.StopChild | c.PauseChild | c.ResumeChild
+WISHES = (c.StopChild, c.PauseChild, c.ResumeChild)
 
 
 class Child:

@@ -18,7 +18,7 @@ import trio
 
 from trioflow.actions._context import ActionContext
 from trioflow.engine._attempt import Attempt, new_attempt, perform
-from trioflow.engine._child import Child
+from trioflow.engine._child import WISHES, Child
 from trioflow.errors import (
     Conflict,
     InvalidRequest,
@@ -432,7 +432,7 @@ class Driver:
                 self._children[command.address] = child
                 assert self._nursery is not None
                 self._nursery.start_soon(self._follow, child)
-        elif not isinstance(command, c.Finish) and command.address in self._children:
+        elif isinstance(command, WISHES) and command.address in self._children:
             self._children[command.address].tell(command)
 
     async def _follow(self, child: Child) -> None:
