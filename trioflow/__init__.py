@@ -47,6 +47,7 @@ from trioflow.errors import (
     TooLarge,
     TrioflowError,
     UnknownAction,
+    UnknownWorkflow,
 )
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "TooLarge",
     "TrioflowError",
     "UnknownAction",
+    "UnknownWorkflow",
     "Workflow",
     "action",
     "load_workflow",

@@ -103,6 +103,19 @@ class UnknownAction(EngineError):
         return f"unknown {what} {names}{self.hint}"
 
 
+class UnknownWorkflow(EngineError):
+    """A step starts a child workflow that this engine was not given."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(tuple(missing))
+        self.missing = tuple(missing)
+
+    def __str__(self) -> str:
+        names = ", ".join(repr(name) for name in self.missing)
+        what = "workflow" if len(self.missing) == 1 else "workflows"
+        return f"unknown child {what} {names}; give them to the engine with `workflows=`"
+
+
 class InputRejected(EngineError):
     """The input does not fit the workflow's input schema; nothing was stored."""
 

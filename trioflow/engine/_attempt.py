@@ -109,6 +109,9 @@ async def perform(
     except Exception as raised:  # noqa: BLE001
         error = raised
     late = attempt.scope.cancel_called
+    if returned and command.address.role == "compensate":
+        # An undo has no output: whatever it returns says that it is done (R24).
+        return f.AttemptReturned(caller.now(), *who, None, late, (), caller.jitter())
     if returned:
         try:
             output = to_json(output)

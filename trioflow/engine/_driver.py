@@ -18,6 +18,7 @@ import trio
 
 from trioflow.actions._context import ActionContext
 from trioflow.engine._attempt import Attempt, new_attempt, perform
+from trioflow.engine._child import WISHES, Child
 from trioflow.errors import (
     Conflict,
     InvalidRequest,
@@ -89,8 +90,9 @@ class Driver:
         self._waiting: dict[Key, trio.CancelScope] = {}
         self._queue: OrderedDict[Key, None] = OrderedDict()
         self._slots: dict[Key, object] = {}
-        limit = machine.plan.workflow.max_concurrent_steps
-        self._free = int(engine.limiter.total_tokens) if limit is None else limit
+        self._free = machine.slots
+        # What runs of child executions: a task for each, that tells what becomes of it.
+        self._children: dict[f.Address, Child] = {}
         # (instant, number, attempt): when to report an attempt that has still not stopped.
         self._watched: list[tuple[float, int, Key]] = []
         self._watch_number = 0
@@ -152,9 +154,11 @@ class Driver:
                     entry.answer(NotDriven())
 
     def _over(self) -> bool:
+        if self._attempts or self._children:
+            return False
         if self._interrupting or self._lost:
-            return not self._attempts and not self._inbox
-        return self.machine.state.status in ENDED and not self._attempts
+            return not self._inbox
+        return self.machine.state.status in ENDED
 
     async def _wait(self) -> None:
         if self._inbox:
@@ -305,7 +309,7 @@ class Driver:
         """Make the machine anew from its history, while its attempts run on."""
         history = await self._engine.store.read(self.head.id)
         seen = self.head.seq
-        self.machine = Machine.from_history(self.machine.plan, history)
+        self.machine = Machine.from_history(self.machine.plan, history, self._engine.slots)
         self.head = stored
         self._publish(self.machine, stored, [event for event in history if event.seq > seen])
         self._queue.clear()
@@ -357,6 +361,8 @@ class Driver:
         for key, attempt in self._attempts.items():
             attempt.cancel("interrupt")
             self._watch(key, self._engine.now())
+        for child in self._children.values():
+            child.interrupt()
 
     # ---- slots ----
 
@@ -420,6 +426,21 @@ class Driver:
             if key in self._attempts:
                 self._attempts[key].cancel("stop")
                 self._watch(key, self._engine.now())
+        elif isinstance(command, c.StartChild):
+            if command.address not in self._children:
+                child = Child(self._engine, self, command)
+                self._children[command.address] = child
+                assert self._nursery is not None
+                self._nursery.start_soon(self._follow, child)
+        elif isinstance(command, WISHES) and command.address in self._children:
+            self._children[command.address].tell(command)
+
+    async def _follow(self, child: Child) -> None:
+        try:
+            await child.follow()
+        finally:
+            del self._children[child.address]
+            self._wake.set()
 
     def _watch(self, key: Key, stopping_at: float) -> None:
         self._watch_number += 1
@@ -459,7 +480,8 @@ class Driver:
 def step_secrets(machine: Machine, command: c.RunAttempt) -> tuple[str, ...]:
     """Return the names of the secrets that the parameters of a command need."""
     planned = machine.state.step(command.address.step).planned
-    call = planned.fallback if command.address.role == "fallback" else planned.call
+    calls = {"fallback": planned.fallback, "compensate": planned.compensate}
+    call = calls.get(command.address.role, planned.call)
     return () if call is None else call.parameters.secrets
 
 

@@ -19,6 +19,7 @@ from trioflow.actions._calling import call
 from trioflow.actions._context import ActionContext
 from trioflow.actions._registry import Registry
 from trioflow.definitions._documents import load_workflow
+from trioflow.definitions._graph import Plan
 from trioflow.definitions._model import Workflow
 from trioflow.definitions._schemas import to_json
 from trioflow.definitions._secrets import Secrets, find_secret
@@ -34,10 +35,12 @@ from trioflow.errors import (
     Problem,
     SchemaValidationError,
     UnknownAction,
+    UnknownWorkflow,
 )
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
-from trioflow.kernel._machine import Machine, unsupported
+from trioflow.kernel._commands import StartChild
+from trioflow.kernel._machine import Machine
 from trioflow.kernel._states import ENDED, PAUSED
 from trioflow.stores import open_store
 from trioflow.stores._protocol import OPEN, Head, Store
@@ -76,7 +79,10 @@ class Engine:
         self._secrets: Secrets = {} if secrets is None else secrets
         self._observers = observers
         self._epoch = epoch
+        self.slots = limit
+        # By digest: every workflow that has been seen. By id: what child steps can name.
         self._workflows: dict[str, Workflow] = {}
+        self._known: dict[str, Workflow] = {}
         self._executions: WeakValueDictionary[str, Execution] = WeakValueDictionary()
         self._drivers: dict[str, Driver] = {}
         # Executions that are being started or continued: one task at a time may.
@@ -150,6 +156,9 @@ class Engine:
         found: Mapping[str, Any],
         execution_id: str,
         labels: Mapping[str, str],
+        *,
+        parent: str | None = None,
+        depth: int = 0,
     ) -> Execution:
         now = self.now()
         head = Head(
@@ -158,14 +167,15 @@ class Engine:
             "PENDING",
             0,
             labels={**(workflow.labels or {}), **labels},
+            parent=parent,
             owner=self.owner,
             fence=1,
             created=now,
         )
-        execution = Execution(self, Machine(workflow.plan), head)
+        execution = Execution(self, Machine(workflow.plan, self.slots), head)
         driver = self._drive(execution)
         try:
-            await driver.ask(f.Start(now, execution_id, found, labels))
+            await driver.ask(f.Start(now, execution_id, found, labels, parent, depth))
         except Conflict:
             # Another engine on the same store was faster.
             stored = await self.store.head(execution_id)
@@ -218,9 +228,19 @@ class Engine:
     def check(self, workflow: Workflow) -> None:
         """Check a workflow against the actions of this engine, which no document knows.
 
-        Raises `UnknownAction`, `DefinitionError` for parameters that an action does not take or
-        lacks, and `InvalidRequest` for what this engine cannot execute.
+        Raises `UnknownAction`, `UnknownWorkflow`, and `DefinitionError` for parameters that an
+        action does not take or lacks. Child workflows are checked, too.
         """
+        checked: set[str] = set()
+        waiting = [workflow]
+        while waiting:
+            one = waiting.pop()
+            if one.digest not in checked:
+                checked.add(one.digest)
+                self._check_one(one)
+                waiting += [self._known[name] for name in one.plan.workflows]
+
+    def _check_one(self, workflow: Workflow) -> None:
         missing = self.registry.missing(sorted(workflow.plan.actions))
         if missing and workflow.functions:
             self.registry.add(
@@ -238,11 +258,9 @@ class Engine:
         problems = parameter_problems(workflow, self.registry)
         if problems:
             raise DefinitionError(problems, f"workflow {workflow.id!r}")
-        beyond = unsupported(workflow.plan)
-        if beyond:
-            raise InvalidRequest(
-                f"workflow {workflow.id!r} cannot be executed by this version: {'; '.join(beyond)}"
-            )
+        unknown = sorted(workflow.plan.workflows - self._known.keys())
+        if unknown:
+            raise UnknownWorkflow(unknown)
 
     # ---- for executions and their drivers ----
 
@@ -308,6 +326,41 @@ class Engine:
             workflow = load_workflow(workflow)
         return self._workflows.setdefault(workflow.digest, workflow)
 
+    def know(self, workflow: Workflow) -> None:
+        """Make a workflow known as what child steps can start."""
+        present = self._known.setdefault(workflow.id, workflow)
+        if present.digest != workflow.digest:
+            raise InvalidRequest(f"there are two workflows {workflow.id!r} among `workflows`")
+        self.workflow(workflow)
+
+    def machine(self, plan: Plan, events: Iterable[e.Event]) -> Machine:
+        """Return the machine of an execution that is in the store."""
+        return Machine.from_history(plan, events, self.slots)
+
+    def known_execution(self, execution_id: str) -> Execution | None:
+        """Return the handle of an execution if somebody holds it."""
+        return self._executions.get(execution_id)
+
+    async def start_child(self, parent: str, command: StartChild) -> Execution:
+        """Start the child execution that a step wants, or return the one that is there."""
+        async with self._alone_with(command.execution_id):
+            head = await self.store.head(command.execution_id)
+            if head is None:
+                return await self._start(
+                    self._known[command.workflow],
+                    command.input,
+                    command.execution_id,
+                    {},
+                    parent=parent,
+                    depth=command.depth,
+                )
+            execution = self._executions.get(head.id) or self._handle(
+                head, await self.store.read(head.id)
+            )
+            if execution.status not in ENDED and execution._driver is None:
+                await self._continue(execution)
+            return execution
+
     async def interrupt(self, execution: Execution) -> None:
         """Stop what runs of an execution and leave the rest for later."""
         driver = execution._driver
@@ -349,7 +402,7 @@ class Engine:
         self.check(execution._machine.plan.workflow)
         execution._head = await self._claim(execution.id)
         events = await self.store.read(execution.id)
-        execution._machine = Machine.from_history(execution._machine.plan, events)
+        execution._machine = self.machine(execution._machine.plan, events)
         driver = self._drive(execution)
         # Both are in the inbox before the driver looks into it, so they are one round.
         driver.tell(f.Recovered(self.now()))
@@ -412,7 +465,7 @@ class Engine:
         workflow = self._workflows.get(first.digest)
         if workflow is None:
             workflow = self._workflows[first.digest] = load_workflow(first.document)
-        execution = Execution(self, Machine.from_history(workflow.plan, events), head)
+        execution = Execution(self, self.machine(workflow.plan, events), head)
         self._executions[head.id] = execution
         return execution
 
@@ -427,12 +480,13 @@ class Engine:
         while True:
             page = await self.store.heads(status=OPEN, before=before)
             for head in page:
-                if head.due is None or head.id in self._drivers:
+                # A child is continued by the step that it belongs to.
+                if head.due is None or head.parent is not None or head.id in self._drivers:
                     continue
                 execution = self._handle(head, await self.store.read(head.id))
                 try:
                     await self.continue_execution(execution)
-                except (UnknownAction, DefinitionError) as error:
+                except (UnknownAction, UnknownWorkflow, DefinitionError) as error:
                     left.append(f"{head.id} ({error})")
                 except InvalidRequest:
                     # Another engine was faster.
@@ -606,7 +660,7 @@ async def _open(
             jitter=jitter,
         )
         for workflow in known:
-            engine.workflow(workflow)
+            engine.know(workflow)
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(engine.serve)

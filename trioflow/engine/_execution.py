@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -67,14 +68,17 @@ def step_state(record: StepRecord) -> StepState:
 class Receipt:
     """What `cancel` did: `status` is how the execution ended.
 
-    `stopped` are the steps that were CANCELLED, `late` those that ended well in spite of it, and
-    `unresponsive` those that did not stop in time (it was waited for them all the same).
+    `stopped` are the steps that were CANCELLED, `late` those that ended well in spite of it,
+    `compensated` those that were undone, in that order, and `not_compensated` those for which this
+    failed. `unresponsive` are those that did not stop in time (they were waited for all the same).
     """
 
     execution_id: str
     status: str
     stopped: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
+    compensated: tuple[str, ...] = ()
+    not_compensated: tuple[str, ...] = ()
     unresponsive: tuple[str, ...] = ()
 
 
@@ -132,6 +136,8 @@ class Execution:
         self._status = machine.state.status
         self._driver: Driver | None = None
         self._changed = trio.Event()
+        # The handles of its children, so that what they wait for can be looked up.
+        self._relatives: list[Execution] = []
 
     def __repr__(self) -> str:
         return f"<Execution {self.id!r} of {self.workflow!r}: {self.status}>"
@@ -175,8 +181,20 @@ class Execution:
 
     @property
     def waiting_for(self) -> tuple[Waiting, ...]:
-        """What somebody has to bring: inputs, signals, decisions, a resume."""
-        return self._machine.waiting_for()
+        """What somebody has to bring: inputs, signals, decisions, a resume.
+
+        What its child executions wait for is there, too, with their ids: `resume` and `signal` go
+        to those.
+        """
+        found = list(self._machine.waiting_for())
+        for child_id in self._machine.children():
+            child = self._engine.known_execution(child_id)
+            if child is not None:
+                found += [
+                    entry if entry.execution else attrs.evolve(entry, execution=child_id)
+                    for entry in child.waiting_for
+                ]
+        return tuple(found)
 
     @property
     def failed_steps(self) -> tuple[str, ...]:
@@ -193,13 +211,18 @@ class Execution:
         if self._driver is not None:
             await trio.lowlevel.checkpoint()
             return
+        self._relatives = []
+        for child_id in self._machine.children():
+            # One that was to be started when its engine went away is not there yet.
+            with suppress(ExecutionNotFound):
+                self._relatives.append(await self._engine.execution(child_id))
         head = await self._engine.store.head(self.id)
         if head is None:
             raise ExecutionNotFound(self.id)
         if head.seq != self._machine.state.seq:
             events = await self._engine.store.read(self.id)
             if self._driver is None:
-                self._publish(Machine.from_history(self._machine.plan, events), head, ())
+                self._publish(self._engine.machine(self._machine.plan, events), head, ())
 
     async def history(self) -> list[e.Event]:
         """Return all events so far."""
@@ -290,13 +313,17 @@ class Execution:
         what they end as counts. Cancelling the call stops only the waiting: the request stands.
         Raises `InvalidRequest` if the execution has ended already.
         """
-        if grace is not None and not grace >= 0:
-            raise InvalidRequest(f"the grace is a number of seconds from 0 on, not {grace!r}")
         asked_at = self._head.seq
-        await self._ask(f.Cancel(self._engine.now(), reason, grace))
+        await self.request_cancel(reason, grace)
         while self._status not in ENDED:
             await self._wait_change()
         return receipt(self.id, self._status, await self._engine.store.read(self.id, asked_at))
+
+    async def request_cancel(self, reason: str = "", grace: float | None = 0.0) -> None:
+        """Ask for what `cancel` does, and return when that is durable."""
+        if grace is not None and not grace >= 0:
+            raise InvalidRequest(f"the grace is a number of seconds from 0 on, not {grace!r}")
+        await self._ask(f.Cancel(self._engine.now(), reason, grace))
 
     async def _ask(self, request: f.Fact) -> None:
         while True:
@@ -339,7 +366,16 @@ def receipt(execution_id: str, status: str, events: Sequence[e.Event]) -> Receip
         late=tuple(
             event.step for event in events if isinstance(event, e.StepCompleted) and event.late
         ),
-        unresponsive=tuple(
-            event.step for event in events if isinstance(event, e.AttemptUnresponsive)
-        ),
+        compensated=_names(events, e.StepCompensated),
+        not_compensated=_names(events, e.CompensationFailed),
+        unresponsive=_names(events, e.AttemptUnresponsive),
+    )
+
+
+def _names(events: Sequence[e.Event], event_type: type[Any]) -> tuple[str, ...]:
+    """Return the steps and items (``pay[3]``) of all events of one type."""
+    return tuple(
+        event.step if event.item is None else f"{event.step}[{event.item}]"
+        for event in events
+        if isinstance(event, event_type)
     )

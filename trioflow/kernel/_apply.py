@@ -22,6 +22,7 @@ from trioflow.kernel import _events as e
 from trioflow.kernel._facts import Address
 from trioflow.kernel._states import (
     CANCELLED,
+    COMPLETED,
     EXECUTION,
     FAILED,
     PAUSED,
@@ -52,9 +53,15 @@ _REQUESTS = (
 )
 
 
+# A step, or one item of it: the position of the step, and that of the item (-1: the step itself).
+# In this order things happen that happen together.
+Key = tuple[int, int]
+NOBODY: Key = (-1, -1)
+
+
 @attrs.define(eq=False)
 class Series:
-    """The attempts of one action: a step's own, its fallback's."""
+    """The attempts of one action: a step's own, its fallback's, its undo's."""
 
     address: Address
     phase: str = QUEUED
@@ -75,54 +82,109 @@ class Series:
     input: Mapping[str, Any] = attrs.field(factory=dict)
     unseen: frozenset[str] = frozenset()
     # Not recorded, because it is safe to lose: the parameters once resolved, why the running
-    # attempt has been asked to stop ("timeout" or "stopping"), and its place in the queue.
+    # attempt has been asked to stop ("timeout", "stopping" or "items"), its place in the queue.
     parameters: Any = None
     stop: str | None = None
     place: int = 0
 
 
 @attrs.define(eq=False)
-class StepRecord:
-    """Everything that has become of one step so far."""
+class Child:
+    """The child execution of a step or an item, from its start to its end."""
+
+    execution: str
+    # Not recorded: why it has been asked to stop, as for an attempt.
+    stop: str | None = None
+
+
+@attrs.define(eq=False, kw_only=True)
+class Unit:
+    """What one output is made by: a step, or one item of a step with `for_each`."""
 
     planned: PlannedStep
-    gates: int
-    undecided: int
-    taken: int = 0
+    item: int | None = None
     status: str = PENDING
     output: Any = None
     failure: e.Failure | None = None
-    reason: str | None = None
     by: str | None = None
     late: bool = False
-    # While PAUSED: "inputs", "signal" or "decision", and the missing paths.
+    series: Series | None = None
+    fallback: Series | None = None
+    # Those of earlier rounds, before somebody decided to retry: numbers count on.
+    fallback_attempts: int = 0
+    undo: Series | None = None
+    child: Child | None = None
+    # While PAUSED: "inputs", "signal", "decision", "items" or "child".
     waits_for: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The id of the step."""
+        return self.planned.id
+
+    @property
+    def key(self) -> Key:
+        return self.planned.index, -1 if self.item is None else self.item
+
+    @property
+    def name(self) -> str:
+        """What decisions and reports call it: ``pay``, or ``pay[3]`` for an item."""
+        return self.id if self.item is None else f"{self.id}[{self.item}]"
+
+    @property
+    def current(self) -> Series | None:
+        """The series that is being worked on, if any."""
+        return self.undo or self.fallback or self.series
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts of its own action have started."""
+        return self.series.attempt if self.series is not None else 0
+
+    def of_role(self, role: str) -> Series | None:
+        """Return its series of a role."""
+        if role == "step":
+            return self.series
+        return self.fallback if role == "fallback" else self.undo
+
+
+@attrs.define(eq=False, kw_only=True)
+class StepRecord(Unit):
+    """Everything that has become of one step so far."""
+
+    gates: int
+    undecided: int
+    taken: int = 0
+    reason: str | None = None
+    # The paths of the inputs that it waits for.
     missing: tuple[str, ...] = ()
     condition_met: bool = False
     # `total_timeout` ends at `deadline`; it stands still (`remaining`) for a decision.
     deadline: float | None = None
     remaining: float | None = None
     wake: float | None = None
-    series: Series | None = None
-    fallback: Series | None = None
-    # Those of earlier rounds, before somebody decided to retry: numbers count on.
-    fallback_attempts: int = 0
     started_at: float | None = None
     ended_at: float | None = None
-
-    @property
-    def id(self) -> str:
-        return self.planned.id
-
-    @property
-    def current(self) -> Series | None:
-        """The series that is being worked on, if any."""
-        return self.fallback or self.series
+    # The input and the steps that it may not see, as of the record that started it.
+    input: Mapping[str, Any] = attrs.field(factory=dict)
+    unseen: frozenset[str] = frozenset()
+    # With `for_each`, from its start on. `under_way`: the items that have begun and not ended;
+    # `first_failed`: the one that stops the others under `on_item_error: fail`.
+    items: list[Unit] | None = None
+    under_way: dict[int, None] = attrs.field(factory=dict)
+    first_failed: Unit | None = None
+    # Not recorded: the items' values once resolved, how far items have begun, and why what is
+    # under way has been asked to stop.
+    values: list[Any] | None = None
+    next_item: int = 0
+    cut: str | None = None
 
     @property
     def attempts(self) -> int:
-        """How many attempts of its own action have started."""
-        return self.series.attempt if self.series is not None else 0
+        """How many attempts of its own action have started, over all items."""
+        if self.items is not None:
+            return sum(item.attempts for item in self.items)
+        return super().attempts
 
     def ready(self) -> bool:
         """Whether its gates are open and its join can be decided."""
@@ -135,7 +197,14 @@ class StepRecord:
     def facts(self, status: str, failure: e.Failure | None) -> dict[str, Any]:
         """What is seen of it as ``steps.<id>`` when it has ended like this, but for the output."""
         error = None if failure is None else {"code": failure.code, "message": failure.message}
-        return {"status": status, "error": error, "attempts": self.attempts}
+        facts: dict[str, Any] = {"status": status, "error": error, "attempts": self.attempts}
+        if self.items is not None:
+            facts["item_errors"] = [
+                {"index": item.item, "code": item.failure.code, "message": item.failure.message}
+                for item in self.items
+                if item.status == FAILED and item.failure is not None
+            ]
+        return facts
 
 
 @attrs.define(eq=False)
@@ -169,13 +238,17 @@ class State:
         self.input: Mapping[str, Any] = {}
         self.labels: Mapping[str, str] = {}
         self.parent: str | None = None
+        self.depth = 0
         self.started_at = 0.0
         self.ended_at: float | None = None
         self.output: Any = None
         self.failures: tuple[e.Failure, ...] = ()
         self.reason = ""
 
-        self.steps = [StepRecord(step, step.gates, len(step.incoming)) for step in plan.steps]
+        self.steps = [
+            StepRecord(planned=step, gates=step.gates, undecided=len(step.incoming))
+            for step in plan.steps
+        ]
         # What references see of the steps that have ended: outputs of COMPLETED ones, and facts.
         self.outputs: dict[str, Any] = {}
         self.facts: dict[str, dict[str, Any]] = {}
@@ -187,8 +260,11 @@ class State:
         self.open = len(self.steps)
         self.running = 0
         self.paused = 0
-        # The steps that have a running attempt.
-        self.attempting: dict[int, None] = {}
+        # Items that are PAUSED; their step need not be.
+        self.paused_items: dict[Key, None] = {}
+        # The steps and items that have a running attempt, and those whose child runs.
+        self.attempting: dict[Key, None] = {}
+        self.children: dict[Key, None] = {}
         # Connections whose source has ended, but whose condition waits for an input.
         self.waiting_connections: dict[int, None] = {}
         # The failures for which the execution will be FAILED, by what failed, in order. Deferred
@@ -196,6 +272,10 @@ class State:
         self.unhandled: dict[str, e.Failure] = {}
         self.deferred: dict[str, e.Failure] = {}
         self.stopping: Stopping | None = None
+        # What is to be undone if it comes to that, in the order in which it was completed; and
+        # why something could not be.
+        self.to_undo: list[Key] = []
+        self.undo_failures: list[e.Failure] = []
 
         # What has been asked for.
         self.cancel: e.CancelRequested | None = None
@@ -211,9 +291,10 @@ class State:
         self.groups: deque[list[int]] = deque()
         self.look_at_connections = False
         self.signalled: list[str] = []
-        self.lost: dict[int, None] = {}
-        # (instant, one of the four kinds, step, what)
-        self.timers: list[tuple[float, int, int, str]] = []
+        self.lost: dict[Key, None] = {}
+        self.look_at_items: dict[int, None] = {}
+        # (instant, one of the four kinds, whose, what)
+        self.timers: list[tuple[float, int, Key, str]] = []
         # The execution's timeout: an instant while it is not paused, else the seconds left.
         self.deadline: float | None = None
         self._remaining: float | None = None
@@ -221,6 +302,25 @@ class State:
     def step(self, step_id: str) -> StepRecord:
         """Return the record of a step."""
         return self.steps[self.plan.index[step_id]]
+
+    def unit(self, key: Key) -> Unit:
+        """Return the record of a step, or of an item."""
+        record = self.steps[key[0]]
+        return record if key[1] < 0 or record.items is None else record.items[key[1]]
+
+    def named(self, name: str) -> Unit | None:
+        """Return the step or item of a name like ``pay`` or ``pay[3]``, if there is one."""
+        step, bracket, item = name.partition("[")
+        index = self.plan.index.get(step)
+        if index is None:
+            return None
+        record = self.steps[index]
+        if not bracket:
+            return record
+        number = item.removesuffix("]")
+        if record.items is None or not number.isdecimal() or f"{step}[{number}]" != name:
+            return None
+        return record.items[int(number)] if int(number) < len(record.items) else None
 
     def apply(self, event: e.Event) -> None:
         """Change the state as the event says. `ProtocolError` if it cannot happen now."""
@@ -233,9 +333,9 @@ class State:
             self.asked_at = event.at
         _APPLY[type(event)](self, event)
 
-    def add_timer(self, due: float, kind: int, what: str, index: int = -1) -> None:
+    def add_timer(self, due: float, kind: int, what: str, key: Key = NOBODY) -> None:
         """Remember an instant. Timers are never removed: whoever takes one checks it."""
-        heapq.heappush(self.timers, (due, kind, index, what))
+        heapq.heappush(self.timers, (due, kind, key, what))
 
     # ---- the execution ----
 
@@ -244,6 +344,7 @@ class State:
         self.input = event.input
         self.labels = event.labels
         self.parent = event.parent
+        self.depth = event.depth
         self.started_at = event.at
         self._remaining = self.plan.workflow.timeout
         self._clock_runs(event.at)
@@ -301,8 +402,11 @@ class State:
 
     def _decisions_received(self, event: e.DecisionsReceived) -> None:
         together = {**self.decisions, **event.decisions}
-        in_order = sorted(together, key=lambda step: self.plan.index[step])
-        self.decisions = {step: together[step] for step in in_order}
+        self.decisions = {name: together[name] for name in sorted(together, key=self._key_of)}
+
+    def _key_of(self, name: str) -> Key:
+        unit = self.named(name)
+        return NOBODY if unit is None else unit.key
 
     def _signal_received(self, event: e.SignalReceived) -> None:
         self.signals[event.name] = event.payload
@@ -321,6 +425,9 @@ class State:
                 if (record.status == PENDING and record.ready()) or record.waits_for == "inputs"
             ]
         )
+        for record in self.steps:
+            if record.items is not None and record.status in (RUNNING, PAUSED):
+                self.look_at_items[record.planned.index] = None
 
     def _cancel_requested(self, event: e.CancelRequested) -> None:
         if self.cancel is None:
@@ -341,22 +448,38 @@ class State:
             self.paused += (after == PAUSED) - (before == PAUSED)
         return record
 
-    def _series(self, record: StepRecord, role: str, unseen: tuple[str, ...]) -> Series:
-        return Series(Address(record.id, role), input=self.input, unseen=frozenset(unseen))
+    def _series(self, unit: Unit, role: str, unseen: tuple[str, ...] | frozenset[str]) -> Series:
+        address = Address(unit.id, role, unit.item)
+        return Series(address, input=self.input, unseen=frozenset(unseen))
 
     def _step_started(self, event: e.StepStarted) -> None:
         record = self._move(event)
-        index = record.planned.index
         record.waits_for, record.missing = None, ()
         record.condition_met = True
         record.started_at = event.at
         record.deadline, record.wake = event.deadline, event.wake
+        record.input, record.unseen = self.input, frozenset(event.unseen)
         if event.deadline is not None:
-            self.add_timer(event.deadline, STEP_TIMEOUT, "step", index)
+            self.add_timer(event.deadline, STEP_TIMEOUT, "step", record.key)
         if event.wake is not None:
-            self.add_timer(event.wake, WAKE, "sleep", index)
-        if record.planned.call is not None:
+            self.add_timer(event.wake, WAKE, "sleep", record.key)
+        if event.items is not None:
+            record.items = [Unit(planned=record.planned, item=item) for item in range(event.items)]
+            self.look_at_items[record.planned.index] = None
+        elif record.planned.call is not None:
             record.series = self._series(record, "step", event.unseen)
+
+    def begin_item(self, item: Unit) -> None:
+        """Count an item as under way. That it has begun is recorded by whatever it does first."""
+        if item.status != PENDING:
+            return
+        item.status = RUNNING
+        record = self.steps[item.planned.index]
+        record.under_way[item.key[1]] = None
+        if item.planned.call is not None:
+            item.series = Series(
+                Address(item.id, "step", item.item), input=record.input, unseen=record.unseen
+            )
 
     def _step_held(self, event: e.StepHeld) -> None:
         self._move(event).condition_met = True
@@ -367,31 +490,49 @@ class State:
         record.missing = event.inputs
         record.condition_met = event.condition_met
         record.failure = event.failure
+        if event.kind in ("decision", "items") and record.deadline is not None:
+            record.remaining = record.deadline - event.at
+            record.deadline = None
         if event.kind == "decision":
-            if record.deadline is not None:
-                record.remaining = record.deadline - event.at
-                record.deadline = None
-            if record.fallback is not None:
-                record.fallback_attempts = record.fallback.attempt
-                record.fallback = None
+            self._end_round(record)
+        elif event.kind == "child":
+            self.children.pop(record.key, None)
         elif event.kind == "signal":
             record.started_at = event.at
             record.deadline = event.deadline
             if event.deadline is not None:
-                self.add_timer(event.deadline, STEP_TIMEOUT, "step", record.planned.index)
+                self.add_timer(event.deadline, STEP_TIMEOUT, "step", record.key)
 
-    def _step_retried(self, event: e.StepRetried) -> None:
-        record = self._move(event)
-        record.waits_for, record.failure = None, None
-        self.decisions.pop(record.id, None)
-        if record.remaining is not None:
-            record.deadline = event.at + record.remaining
-            record.remaining = None
-            self.add_timer(record.deadline, STEP_TIMEOUT, "step", record.planned.index)
-        series = record.series
+    def _end_round(self, unit: Unit) -> None:
+        """A round of attempts has come to nothing, and somebody is to decide."""
+        if unit.fallback is not None:
+            unit.fallback_attempts = unit.fallback.attempt
+            unit.fallback = None
+
+    def _begin_round(self, unit: Unit) -> None:
+        unit.failure = None
+        self.decisions.pop(unit.name, None)
+        series = unit.series
         assert series is not None
         series.phase, series.tries, series.crashes = QUEUED, 0, 0
         series.first_at = series.retry_at = None
+
+    def _step_goes_on(self, event: e.Event) -> StepRecord:
+        record = self._move(event)
+        record.waits_for = None
+        if record.remaining is not None:
+            record.deadline = event.at + record.remaining
+            record.remaining = None
+            self.add_timer(record.deadline, STEP_TIMEOUT, "step", record.key)
+        return record
+
+    def _step_retried(self, event: e.StepRetried) -> None:
+        self._begin_round(self._step_goes_on(event))
+
+    def _step_resumed(self, event: e.StepResumed) -> None:
+        record = self._step_goes_on(event)
+        if record.child is not None:
+            self.children[record.key] = None
 
     def _end(self, event: Any) -> StepRecord:
         """End the event's step: open gates, decide connections, and note who is ready by that."""
@@ -402,13 +543,12 @@ class State:
         record.failure = getattr(event, "failure", None)
         record.waits_for, record.missing = None, ()
         record.deadline = record.remaining = record.wake = None
-        for series in (record.series, record.fallback):
-            if series is not None:
-                # A finished step needs no parameters any more; they may be large.
-                series.parameters = None
-                series.input = {}
-        self.decisions.pop(record.id, None)
-        self._attempt_over(record)
+        self._over(record)
+        for item in record.items or ():
+            if item.status == PENDING:
+                # It never began, so it needs no record of its own.
+                item.status = CANCELLED
+        self.look_at_items.pop(planned.index, None)
         self.facts[record.id] = record.facts(record.status, record.failure)
         self.open -= 1
         touched: set[int] = set()
@@ -425,6 +565,17 @@ class State:
                     self.waiting_connections[index] = None
         self._add_group(touched)
         return record
+
+    def _over(self, unit: Unit) -> None:
+        """Nothing more is to be done for a step or an item, unless it is undone."""
+        for series in (unit.series, unit.fallback):
+            if series is not None:
+                # They are not needed any more, and may be large.
+                series.parameters = None
+        self.decisions.pop(unit.name, None)
+        self._attempt_over(unit)
+        unit.child = None
+        self.children.pop(unit.key, None)
 
     def _decide(self, taken: tuple[str, ...], dead: tuple[str, ...], touched: set[int]) -> None:
         for ids, value in ((taken, True), (dead, False)):
@@ -448,11 +599,16 @@ class State:
 
     def _step_completed(self, event: e.StepCompleted) -> None:
         record = self._end(event)
-        record.output = event.output
+        if event.by == "items":
+            record.output = [item.output for item in record.items or ()]
+        else:
+            record.output = event.output
         record.by, record.late = event.by, event.late
         if record.started_at is None:
             record.started_at = event.at
-        self.outputs[record.id] = event.output
+        self.outputs[record.id] = record.output
+        if record.planned.compensate is not None and record.items is None:
+            self.to_undo.append(record.key)
 
     def _step_failed(self, event: e.StepFailed) -> None:
         self._classify(self._end(event))
@@ -497,20 +653,32 @@ class State:
 
     # ---- attempts ----
 
-    def _of(self, event: Any) -> tuple[StepRecord, Series]:
-        record = self._move(event)
-        series = record.fallback if event.role == "fallback" else record.series
+    def _of(self, event: Any) -> tuple[Unit, Series]:
+        unit = self._unit_of(event)
+        if event.role == "compensate" and unit.undo is None:
+            self.begin_undo(unit)
+        series = unit.of_role(event.role)
         assert series is not None
-        return record, series
+        return unit, series
 
-    def _attempt_over(self, record: StepRecord) -> None:
-        series = record.current
+    def _unit_of(self, event: Any) -> Unit:
+        """Return the step, or the item, that an event is about."""
+        record = self._move(event)
+        if event.item is None:
+            return record
+        assert record.items is not None
+        item: Unit = record.items[event.item]
+        self.begin_item(item)
+        return item
+
+    def _attempt_over(self, unit: Unit) -> None:
+        series = unit.current
         if series is not None and series.phase == ATTEMPTING:
             series.phase = DELAYED
-            del self.attempting[record.planned.index]
+            del self.attempting[unit.key]
 
     def _attempt_started(self, event: e.AttemptStarted) -> None:
-        record, series = self._of(event)
+        unit, series = self._of(event)
         series.phase = ATTEMPTING
         series.attempt = event.attempt
         series.tries += 1
@@ -518,35 +686,114 @@ class State:
         series.interrupted = series.unresponsive = False
         if series.first_at is None:
             series.first_at = event.at
-        self.attempting[record.planned.index] = None
+        self.attempting[unit.key] = None
 
     def _attempt_failed(self, event: e.AttemptFailed) -> None:
-        record, series = self._of(event)
-        self._attempt_over(record)
+        unit, series = self._of(event)
+        self._attempt_over(unit)
         series.phase = DELAYED
         series.retry_at = event.retry_at
         series.stop = None
         if event.retry_at is not None:
-            self.add_timer(event.retry_at, WAKE, "retry", record.planned.index)
+            self.add_timer(event.retry_at, WAKE, "retry", unit.key)
 
     def _attempt_lost(self, event: Any) -> None:
-        record, series = self._of(event)
-        self._attempt_over(record)
+        unit, series = self._of(event)
+        self._attempt_over(unit)
         series.phase = LOST
         series.tries -= 1
         series.stop = None
         series.interrupted = isinstance(event, e.AttemptInterrupted)
         series.crashes += not series.interrupted
-        self.lost[record.planned.index] = None
+        self.lost[unit.key] = None
 
     def _attempt_unresponsive(self, event: e.AttemptUnresponsive) -> None:
         self._of(event)[1].unresponsive = True
 
     def _fallback_started(self, event: e.FallbackStarted) -> None:
-        record = self._move(event)
-        record.failure = event.failure
-        record.fallback = self._series(record, "fallback", event.unseen)
-        record.fallback.attempt = record.fallback_attempts
+        unit = self._unit_of(event)
+        unit.failure = event.failure
+        unit.fallback = self._series(unit, "fallback", event.unseen)
+        unit.fallback.attempt = unit.fallback_attempts
+
+    # ---- items, children, undoing ----
+
+    def _end_item(self, event: Any, status: str) -> Unit:
+        item = self._unit_of(event)
+        item.status = status
+        item.waits_for = None
+        item.failure = getattr(event, "failure", None)
+        self.paused_items.pop(item.key, None)
+        self._over(item)
+        del self.steps[item.planned.index].under_way[event.item]
+        self.look_at_items[item.planned.index] = None
+        return item
+
+    def _item_completed(self, event: e.ItemCompleted) -> None:
+        item = self._end_item(event, COMPLETED)
+        item.output, item.by, item.late = event.output, event.by, event.late
+        if item.planned.compensate is not None:
+            self.to_undo.append(item.key)
+
+    def _item_failed(self, event: e.ItemFailed) -> None:
+        item = self._end_item(event, FAILED)
+        record = self.steps[item.planned.index]
+        assert record.planned.for_each is not None
+        if record.planned.for_each.on_item_error == "fail" and record.first_failed is None:
+            record.first_failed = item
+
+    def _item_cancelled(self, event: e.ItemCancelled) -> None:
+        self._end_item(event, CANCELLED)
+
+    def _item_paused(self, event: e.ItemPaused) -> None:
+        item = self._unit_of(event)
+        item.status = PAUSED
+        item.waits_for = event.kind
+        item.failure = event.failure
+        self.paused_items[item.key] = None
+        if event.kind == "decision":
+            self._end_round(item)
+        self.children.pop(item.key, None)
+        self.look_at_items[item.planned.index] = None
+
+    def _item_retried(self, event: e.ItemRetried) -> None:
+        self._begin_round(self._item_goes_on(event))
+
+    def _item_resumed(self, event: e.ItemResumed) -> None:
+        self.children[self._item_goes_on(event).key] = None
+
+    def _item_goes_on(self, event: Any) -> Unit:
+        item = self._unit_of(event)
+        item.status = RUNNING
+        item.waits_for = None
+        self.paused_items.pop(item.key, None)
+        self.look_at_items[item.planned.index] = None
+        return item
+
+    def _child_started(self, event: e.ChildStarted) -> None:
+        unit = self._unit_of(event)
+        unit.child = Child(event.execution)
+        self.children[unit.key] = None
+
+    def begin_undo(self, unit: Unit) -> Series:
+        """Make the series of an undo. That it has begun is recorded by its first attempt."""
+        unit.undo = self._series(unit, "compensate", ())
+        return unit.undo
+
+    def _undo_over(self, event: Any) -> Unit:
+        unit = self._unit_of(event)
+        self._attempt_over(unit)
+        self.to_undo.remove(unit.key)
+        if unit.undo is not None:
+            unit.undo.phase, unit.undo.parameters = DELAYED, None
+        return unit
+
+    def _step_compensated(self, event: e.StepCompensated) -> None:
+        self._undo_over(event)
+
+    def _compensation_failed(self, event: e.CompensationFailed) -> None:
+        self._undo_over(event)
+        self.undo_failures.append(event.failure)
 
 
 def merge(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -578,10 +825,20 @@ _APPLY: Mapping[type[e.Event], Callable[[State, Any], object]] = {
     e.StepHeld: State._step_held,
     e.StepPaused: State._step_paused,
     e.StepRetried: State._step_retried,
+    e.StepResumed: State._step_resumed,
     e.StepCompleted: State._step_completed,
     e.StepFailed: State._step_failed,
     e.StepSkipped: State._step_skipped,
     e.StepCancelled: State._step_cancelled,
+    e.ItemCompleted: State._item_completed,
+    e.ItemFailed: State._item_failed,
+    e.ItemCancelled: State._item_cancelled,
+    e.ItemPaused: State._item_paused,
+    e.ItemRetried: State._item_retried,
+    e.ItemResumed: State._item_resumed,
+    e.ChildStarted: State._child_started,
+    e.StepCompensated: State._step_compensated,
+    e.CompensationFailed: State._compensation_failed,
     e.ConnectionsDecided: State._connections_decided,
     e.ConditionFailed: State._condition_failed,
     e.AttemptStarted: State._attempt_started,

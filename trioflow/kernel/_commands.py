@@ -61,5 +61,41 @@ class DropAttempt(Command):
 
 
 @attrs.frozen
+class StartChild(Command):
+    """Start the child execution, or go on with it, and tell what becomes of it.
+
+    Starting it twice is starting it once: `execution_id` is its idempotency key.
+    """
+
+    address: Address
+    execution_id: str
+    workflow: str
+    input: Any
+    depth: int
+
+
+@attrs.frozen
+class StopChild(Command):
+    """Cancel the child execution; `grace` as in `StoppingStarted`."""
+
+    address: Address
+    grace: float | None = 0.0
+
+
+@attrs.frozen
+class PauseChild(Command):
+    """Pause the child execution, unless it is."""
+
+    address: Address
+
+
+@attrs.frozen
+class ResumeChild(Command):
+    """End the pause of the child execution, if it is paused."""
+
+    address: Address
+
+
+@attrs.frozen
 class Finish(Command):
     """The execution has ended: nothing of it is left to do."""

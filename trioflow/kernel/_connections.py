@@ -14,7 +14,7 @@ import attrs
 from trioflow.definitions._finding import MISSING, Scope
 from trioflow.definitions._graph import PlannedConnection
 from trioflow.errors import ExpressionError, MissingInputError
-from trioflow.kernel._apply import State, StepRecord
+from trioflow.kernel._apply import State, StepRecord, Unit
 from trioflow.kernel._events import Failure
 from trioflow.kernel._states import COMPLETED, CONDITION_DECIDES, FAILED, TOLERATED
 
@@ -39,6 +39,31 @@ def scope(
         execution={"id": state.id, "started_at": state.started_at},
         workflow={"id": workflow.id, "version": workflow.version},
     )
+
+
+def item_values(state: State, record: StepRecord) -> list[Any]:
+    """Return the values of a step's items, as of its start."""
+    if record.values is None:
+        assert record.planned.items is not None
+        seen = scope(state, input=record.input, unseen=record.unseen)
+        record.values = record.planned.items.resolve(seen)
+    return record.values
+
+
+def item_scope(state: State, unit: Unit, seen: Scope) -> Scope:
+    """Return `seen`, in which an item sees itself as well."""
+    if unit.item is not None:
+        seen.item = item_values(state, state.steps[unit.planned.index])[unit.item]
+        seen.item_index = unit.item
+    return seen
+
+
+def undo_scope(state: State, unit: Unit) -> Scope:
+    """Return what an undo sees: the step itself is, for an item, the item (R24)."""
+    seen = item_scope(state, unit, scope(state))
+    if unit.item is not None:
+        seen.outputs = ChainMap({unit.id: unit.output}, state.outputs)
+    return seen
 
 
 def _scope_at_end(

@@ -81,7 +81,7 @@ class ExecutionStarted(Event):
     """The execution exists from here on, with this document and this input (defaults merged).
 
     `document` is the normalised document, `digest` its sha256; a store may keep equal documents
-    once.
+    once. `parent` is the execution whose step started this one, and `depth` how many are above it.
     """
 
     execution_id: str
@@ -91,6 +91,7 @@ class ExecutionStarted(Event):
     input: Mapping[str, Any]
     labels: Mapping[str, str] = attrs.field(factory=dict)
     parent: str | None = None
+    depth: int = 0
 
 
 @attrs.frozen
@@ -193,6 +194,7 @@ class StepStarted(Event):
     """The step is RUNNING: its parameters hold their values as of this record.
 
     `deadline`: the instant at which `total_timeout` is over. `wake`: when a sleep ends.
+    `items`: how many items it has, for a step with `for_each`.
     `unseen`: the sources of a ``join: first`` step that had not ended when it was looked at; to
     its references they stay missing, whatever becomes of them.
     """
@@ -200,6 +202,7 @@ class StepStarted(Event):
     step: str
     deadline: float | None = None
     wake: float | None = None
+    items: int | None = None
     unseen: tuple[str, ...] = ()
 
 
@@ -216,7 +219,10 @@ class StepHeld(Event):
 
 @attrs.frozen
 class StepPaused(Event):
-    """The step waits: for ``inputs`` (these paths), a ``signal``, or a ``decision``.
+    """The step waits for somebody, or with its child.
+
+    `kind`: for ``inputs`` (these paths), a ``signal``, a ``decision``, decisions about its
+    ``items``, or with its ``child``.
 
     `condition_met`: its condition was true, and is not asked again once the inputs are there.
     `failure` is what has to be decided about. `deadline` as in `StepStarted`, for a wait step.
@@ -238,11 +244,19 @@ class StepRetried(Event):
 
 
 @attrs.frozen
+class StepResumed(Event):
+    """Its child is no longer PAUSED, or one of its items has work to do again."""
+
+    step: str
+
+
+@attrs.frozen
 class StepCompleted(Event):
     """The step is COMPLETED.
 
     `by` says what brought the output: ``attempt``, ``fallback``, ``decision``, ``signal``,
-    ``sleep`` or ``trigger``. `late`: it came in spite of a cancel or a timeout.
+    ``sleep``, ``trigger``, ``child``, or ``items``: then the output is the list of theirs, and is
+    not repeated here. `late`: it came in spite of a cancel or a timeout.
     """
 
     step: str
@@ -284,6 +298,95 @@ class StepCancelled(Event):
 
     step: str
     failure: Failure | None = None
+
+
+# ---- items of a step with for_each, counted from 0 ----
+
+
+@attrs.frozen
+class ItemCompleted(Event):
+    """The item is COMPLETED; fields as in `StepCompleted`."""
+
+    step: str
+    item: int
+    output: Any = None
+    attempt: int | None = None
+    by: str = "attempt"
+    late: bool = False
+
+
+@attrs.frozen
+class ItemFailed(Event):
+    """The item is FAILED; nothing more will be tried."""
+
+    step: str
+    item: int
+    failure: Failure
+
+
+@attrs.frozen
+class ItemCancelled(Event):
+    """The item had begun and is CANCELLED, and nothing of it runs any more."""
+
+    step: str
+    item: int
+    failure: Failure | None = None
+
+
+@attrs.frozen
+class ItemPaused(Event):
+    """The item waits: for a ``decision``, or with its ``child``."""
+
+    step: str
+    item: int
+    kind: str
+    failure: Failure | None = None
+
+
+@attrs.frozen
+class ItemRetried(Event):
+    """Somebody decided that a paused item is to be tried afresh; attempts count on."""
+
+    step: str
+    item: int
+
+
+@attrs.frozen
+class ItemResumed(Event):
+    """The item's child is no longer PAUSED."""
+
+    step: str
+    item: int
+
+
+# ---- child executions and undoing ----
+
+
+@attrs.frozen
+class ChildStarted(Event):
+    """A child execution belongs to the step (or item) from here on. Durable before it starts."""
+
+    step: str
+    execution: str
+    item: int | None = None
+
+
+@attrs.frozen
+class StepCompensated(Event):
+    """What the step (or one item of it) did is undone."""
+
+    step: str
+    attempt: int
+    item: int | None = None
+
+
+@attrs.frozen
+class CompensationFailed(Event):
+    """What the step (or one item of it) did could not be undone; nothing more will be tried."""
+
+    step: str
+    failure: Failure
+    item: int | None = None
 
 
 # ---- connections ----
@@ -373,6 +476,7 @@ class FallbackStarted(Event):
 
     step: str
     failure: Failure
+    item: int | None = None
     unseen: tuple[str, ...] = ()
 
 
@@ -394,10 +498,20 @@ EVENT_TYPES: Sequence[type[Event]] = (
     StepHeld,
     StepPaused,
     StepRetried,
+    StepResumed,
     StepCompleted,
     StepFailed,
     StepSkipped,
     StepCancelled,
+    ItemCompleted,
+    ItemFailed,
+    ItemCancelled,
+    ItemPaused,
+    ItemRetried,
+    ItemResumed,
+    ChildStarted,
+    StepCompensated,
+    CompensationFailed,
     ConnectionsDecided,
     ConditionFailed,
     AttemptStarted,

@@ -21,7 +21,10 @@ from trioflow.kernel._events import Failure
 
 @attrs.frozen
 class Address:
-    """One series of attempts: of a step's action, of its fallback, of one item of it."""
+    """One series of attempts: of a step's action (or of one item of it), of a fallback, of an undo.
+
+    `role` is ``step``, ``fallback`` or ``compensate``.
+    """
 
     step: str
     role: str = "step"
@@ -30,6 +33,12 @@ class Address:
     def __str__(self) -> str:
         place = self.step if self.item is None else f"{self.step}[{self.item}]"
         return place if self.role == "step" else f"{place}:{self.role}"
+
+    def key(self, execution_id: str) -> str:
+        """Return the idempotency key (R18)."""
+        item = "" if self.item is None else f":{self.item}"
+        role = "" if self.role == "step" else f":{self.role}"
+        return f"{execution_id}:{self.step}{item}{role}"
 
 
 @attrs.frozen
@@ -47,6 +56,7 @@ class Start(Fact):
     input: Mapping[str, Any] = attrs.field(factory=dict)
     labels: Mapping[str, str] = attrs.field(factory=dict)
     parent: str | None = None
+    depth: int = 0
 
 
 @attrs.frozen
@@ -116,6 +126,38 @@ class AttemptHangs(Fact):
     address: Address
     attempt: int
     grace: float
+
+
+@attrs.frozen
+class ChildRejected(Fact):
+    """The child cannot be started: its input does not fit, or there is no such workflow."""
+
+    address: Address
+    failure: Failure
+
+
+@attrs.frozen
+class ChildEnded(Fact):
+    """The child execution has ended with this status."""
+
+    address: Address
+    status: str
+    output: Any = None
+    failures: tuple[Failure, ...] = ()
+
+
+@attrs.frozen
+class ChildPaused(Fact):
+    """The child execution is PAUSED."""
+
+    address: Address
+
+
+@attrs.frozen
+class ChildResumed(Fact):
+    """The child execution is no longer PAUSED."""
+
+    address: Address
 
 
 @attrs.frozen

@@ -17,22 +17,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping
-from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
 from trioflow.definitions._durations import parse_duration, parse_instant
 from trioflow.definitions._finding import Scope
-from trioflow.definitions._graph import Plan, PlannedCall
-from trioflow.definitions._model import Retry
+from trioflow.definitions._graph import Plan
 from trioflow.definitions._references import Template
 from trioflow.errors import (
     ExpressionError,
     InputRejected,
     InvalidRequest,
     MissingInputError,
-    Problem,
     ProtocolError,
 )
 from trioflow.kernel import _commands as c
@@ -41,18 +38,25 @@ from trioflow.kernel import _facts as f
 from trioflow.kernel._apply import (
     ATTEMPTING,
     DELAYED,
-    LOST,
     QUEUED,
+    Key,
     Series,
-    State,
     StepRecord,
+    Unit,
 )
-from trioflow.kernel._connections import Decisions, decide_at_end, decide_waiting, scope, why_dead
+from trioflow.kernel._attempts import MAX_CRASHES, NOT_RETRYABLE, Attempts, retry_delay
+from trioflow.kernel._connections import (
+    decide_waiting,
+    item_scope,
+    scope,
+    undo_scope,
+    why_dead,
+)
+from trioflow.kernel._core import Outcome, Resolved, in_items_end, sentence
 from trioflow.kernel._requests import Waiting, accept, waiting_for
 from trioflow.kernel._states import (
     COMPLETED,
     ENDED,
-    EXECUTION,
     FAILED,
     PAUSED,
     PENDING,
@@ -60,14 +64,19 @@ from trioflow.kernel._states import (
     SKIPPED,
 )
 
-# After so many crashes of one series, `on_crash: retry` gives up: an action that kills its process
-# would otherwise do so for ever (R17).
-MAX_CRASHES = 3
+__all__ = [
+    "MAX_CRASHES",
+    "NOT_RETRYABLE",
+    "Machine",
+    "Turn",
+    "retry_delay",
+]
 
-# What no repetition can mend, so it is not repeated unless `retry.on` says so (R12).
-NOT_RETRYABLE = ("schema.*", "reference.*", "condition.*", "result.*")
+# How deep child executions may be nested: a workflow that starts itself must come to an end (R28).
+MAX_DEPTH = 32
 
-_Event = TypeVar("_Event", bound=e.Event)
+# As many attempts at a time as an engine allows where nobody says otherwise.
+DEFAULT_SLOTS = 5
 
 
 @attrs.frozen
@@ -82,36 +91,22 @@ class Turn:
     refused: InvalidRequest | None = None
 
 
-def unsupported(plan: Plan) -> list[str]:
-    """Return what a workflow asks for that this machine cannot do, as sentences."""
-    found = []
-    for step in plan.steps:
-        if step.type == "workflow":
-            found.append(f"step {step.id!r} is a child workflow")
-        if step.for_each is not None:
-            found.append(f"step {step.id!r} has `for_each`")
-        if step.compensate is not None:
-            found.append(f"step {step.id!r} has `compensate`")
-    return found
+class Machine(Attempts):
+    """The rules of one execution.
 
+    `slots` is how many attempts it may have at a time if its document does not say: so many items
+    of a `for_each` step are under way.
+    """
 
-class Machine:
-    """The rules of one execution."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.state = State(plan)
-        self._recorded: list[e.Event] = []
-        self._commands: list[c.Command] = []
-        # What this turn has queued, by the position of the step; and how much all turns have.
-        self._queued: dict[int, Series] = {}
-        self._places = 0
-        self._now = 0.0
+    def __init__(self, plan: Plan, slots: int = DEFAULT_SLOTS) -> None:
+        super().__init__(plan, slots)
 
     @classmethod
-    def from_history(cls, plan: Plan, events: Iterable[e.Event]) -> Machine:
+    def from_history(
+        cls, plan: Plan, events: Iterable[e.Event], slots: int = DEFAULT_SLOTS
+    ) -> Machine:
         """Rebuild the machine of an execution. Tell it `Recovered` (or `Check`) next."""
-        machine = cls(plan)
+        machine = cls(plan, slots)
         for event in events:
             machine.state.apply(event)
         machine._now = machine.state.now
@@ -124,8 +119,8 @@ class Machine:
         """The next instant at which the machine wants to be told that time has passed."""
         timers = self.state.timers
         while timers:
-            due, _, index, what = timers[0]
-            if self._current(due, what, index):
+            due, _, key, what = timers[0]
+            if self._current(due, what, key):
                 return due
             heapq.heappop(timers)
         return None
@@ -141,6 +136,10 @@ class Machine:
         """Return what somebody has to bring."""
         return waiting_for(self.state)
 
+    def children(self) -> tuple[str, ...]:
+        """Return the ids of the child executions that have not ended."""
+        return tuple(unit.child.execution for unit in self._units() if unit.child is not None)
+
     def failed_steps(self) -> tuple[str, ...]:
         """Return the ids of all FAILED steps, tolerated ones too."""
         return tuple(record.id for record in self.state.steps if record.status == FAILED)
@@ -148,19 +147,29 @@ class Machine:
     def outstanding(self) -> tuple[c.Command, ...]:
         """Return everything that is to be performed now; performing it again is safe."""
         found: list[c.Command] = []
-        for record in self.state.steps if self.state.running else ():
-            series = record.current
-            if record.status != RUNNING or series is None:
+        for unit in self._units():
+            series = unit.current
+            if unit.child is not None:
+                found.append(self._child_command(unit))
+            elif series is None or (unit.status != RUNNING and unit.undo is None):
                 continue
-            if series.phase == QUEUED and not self.state.pause:
-                found.append(self._queue_command(record, series))
+            elif series.phase == QUEUED and not self._held:
+                found.append(self._queue_command(unit, series))
             elif series.phase == ATTEMPTING:
-                found.append(self._attempt_command(record, series))
+                found.append(self._attempt_command(unit, series))
                 if series.stop is not None:
                     found.append(c.CancelAttempt(series.address, series.attempt))
         if self.state.status in ENDED:
             found.append(c.Finish())
         return tuple(found)
+
+    def _units(self) -> Iterable[Unit]:
+        """All steps and begun items, in the order of the document."""
+        for record in self.state.steps:
+            if record.items is None:
+                yield record
+            else:
+                yield from (item for item in record.items if item.status != PENDING)
 
     # ---- being told ----
 
@@ -194,7 +203,8 @@ class Machine:
         if isinstance(fact, f.Recovered):
             for _, series in self._series_in(QUEUED):
                 series.place = 0
-            self._commands = list(self.outstanding())
+            wishes = [wish for wish in self._child_wishes() if not isinstance(wish, c.ResumeChild)]
+            self._commands = [*self.outstanding(), *wishes]
         return Turn(tuple(self._recorded), tuple(self._commands), refused)
 
     def request(self, request: f.Fact) -> tuple[e.Event, ...]:
@@ -208,14 +218,6 @@ class Machine:
             event_type(seq=self.state.seq + number, at=at, **fields)
             for number, (event_type, fields) in enumerate(drafts, 1)
         )
-
-    def _record(self, event_type: type[_Event], **fields: Any) -> None:
-        state = self.state
-        if state.status == PAUSED and event_type not in EXECUTION[PAUSED]:
-            self._record(e.ExecutionResumed)
-        event = event_type(state.seq + 1, self._now, **fields)
-        state.apply(event)
-        self._recorded.append(event)
 
     def _start(self, fact: f.Start) -> None:
         if self.state.status != PENDING:
@@ -235,6 +237,7 @@ class Machine:
             input=found,
             labels={**(workflow.labels or {}), **fact.labels},
             parent=fact.parent,
+            depth=fact.depth,
         )
 
     def _ask(self, request: f.Fact) -> None:
@@ -244,27 +247,47 @@ class Machine:
         if self.state.pause is paused:
             return
         queued = [
-            (record, series)
-            for record, series in self._series_in(QUEUED)
-            if record.planned.index not in self._queued
+            (unit, series)
+            for unit, series in self._series_in(QUEUED)
+            if unit.key not in self._queued
         ]
         # They keep their places while a pause keeps them from getting a slot (R27).
-        for record, series in sorted(queued, key=lambda each: each[1].place):
+        for unit, series in sorted(queued, key=lambda each: each[1].place):
             if paused:
-                self._commands.append(self._queue_command(record, series))
+                self._commands.append(self._queue_command(unit, series))
             else:
                 self._commands.append(c.DropAttempt(series.address, series.attempt + 1))
+        self._commands += self._child_wishes()
+
+    def _child_wishes(self) -> list[c.Command]:
+        """Return what children have to be told about pausing and stopping."""
+        state = self.state
+        wishes: list[c.Command] = []
+        for unit in self._units():
+            if unit.child is None or unit.child.stop not in (None, "grace"):
+                continue
+            address = f.Address(unit.id, "step", unit.item)
+            if state.stopping is not None:
+                left = state.stopping.grace_until - self._now
+                grace = None if left == float("inf") else max(left, 0.0)
+                unit.child.stop = "grace" if left > 0 else "stopping"
+                wishes.append(c.StopChild(address, grace))
+            elif state.pause:
+                wishes.append(c.PauseChild(address))
+            else:
+                wishes.append(c.ResumeChild(address))
+        return wishes
 
     def _nothing(self, fact: f.Fact) -> None:
         """There is no more in it than that time has passed."""
 
-    def _series_in(self, phase: str) -> list[tuple[StepRecord, Series]]:
+    def _series_in(self, phase: str) -> list[tuple[Unit, Series]]:
         return [
-            (record, record.current)
-            for record in self.state.steps
-            if record.status == RUNNING
-            and record.current is not None
-            and record.current.phase == phase
+            (unit, unit.current)
+            for unit in self._units()
+            if (unit.status == RUNNING or unit.undo is not None)
+            and unit.current is not None
+            and unit.current.phase == phase
         ]
 
     # ---- the fixed point ----
@@ -282,7 +305,8 @@ class Machine:
             if state.stopping is not None:
                 if self._now >= state.stopping.grace_until:
                     self._stop_attempts()
-                if not state.open:
+                self._look_at_items()
+                if not state.open and not self._undo():
                     self._finish()
                 return
             if state.look_at_connections:
@@ -292,6 +316,8 @@ class Machine:
                 self._deliver(state.signalled.pop(0))
             elif state.decisions:
                 self._carry_out(*next(iter(state.decisions.items())))
+            elif state.look_at_items:
+                self._look_at_items()
             elif state.groups:
                 group = state.groups.popleft()
                 outcomes = [self._look_at(state.steps[index]) for index in group]
@@ -309,8 +335,9 @@ class Machine:
         if state.status not in (RUNNING, PAUSED):
             return
         somebody = bool(state.paused or state.waiting_connections)
+        busy = state.attempting or state.children
         paused = state.stopping is None and (
-            (not state.running and somebody) or (state.pause and not state.attempting)
+            (not state.running and somebody) or (state.pause and not busy)
         )
         if paused and state.status == RUNNING:
             self._record(e.ExecutionPaused)
@@ -325,7 +352,7 @@ class Machine:
 
     # ---- looking at a step whose gates are open ----
 
-    def _look_at(self, record: StepRecord) -> Callable[[], None] | None:
+    def _look_at(self, record: StepRecord) -> Outcome | None:
         """Return what is to be recorded for a step that may be ready, or None.
 
         Only what had ended before is seen, so the outcomes of a group are found first and
@@ -346,26 +373,26 @@ class Machine:
             except MissingInputError as error:
                 if error.inputs:
                     return self._pause_for(record, error.inputs, condition_met=False)
-                return self._fail(record, "condition.error", f"its condition: {error}")
+                return self._failed(record, "condition.error", f"its condition: {error}")
             except ExpressionError as error:
-                return self._fail(record, "condition.error", f"its condition: {error}")
+                return self._failed(record, "condition.error", f"its condition: {error}")
             if not met:
                 reason = f"its condition is false: {condition.text}"
                 return lambda: self._end(record, e.StepSkipped, SKIPPED, reason=reason)
         return _BEGIN[record.planned.type](self, record, seen)
 
-    def _begin_action(self, record: StepRecord, seen: Scope) -> Callable[[], None] | None:
+    def _begin_action(self, record: StepRecord, seen: Scope) -> Outcome | None:
         planned = record.planned
-        call = planned.call
-        assert call is not None
-        found = self._resolve(record, call.parameters, seen)
+        if planned.items is not None:
+            return self._begin_items(record, seen)
+        template = planned.child_input if planned.call is None else planned.call.parameters
+        assert template is not None
+        found = self._resolve(record, template, seen)
         if callable(found):
             return found
-        parameters = found.value
-        schema = planned.input_schema
-        problems = () if schema is None else schema.problems(parameters, "$.parameters")
-        if problems:
-            return self._fail(record, "schema.input", _sentence("its parameters", problems))
+        problems = self._input_problems(record, found.value)
+        if problems is not None:
+            return lambda: self._fail(record, problems)
         if self.state.pause:
             return self._hold(record)
         unseen = self._unseen(record)
@@ -374,13 +401,177 @@ class Machine:
             self._record(
                 e.StepStarted, step=record.id, deadline=self._deadline_of(record), unseen=unseen
             )
-            assert record.series is not None
-            record.series.parameters = parameters
-            self._queue(record, record.series)
+            self._begin_unit(record, found.value)
 
         return begin
 
-    def _begin_sleep(self, record: StepRecord, seen: Scope) -> Callable[[], None] | None:
+    def _input_problems(self, unit: Unit, parameters: Any) -> e.Failure | None:
+        schema = unit.planned.input_schema
+        problems = () if schema is None else schema.problems(parameters, "$.parameters")
+        if not problems:
+            return None
+        return e.Failure("schema.input", sentence("its parameters", problems), step=unit.id)
+
+    def _begin_unit(self, unit: Unit, parameters: Any) -> None:
+        """Queue the first attempt of a step or an item, or start its child."""
+        if unit.series is not None:
+            unit.series.parameters = parameters
+            self._queue(unit, unit.series)
+            return
+        if self.state.depth + 1 > MAX_DEPTH:
+            message = f"its child execution would be more than {MAX_DEPTH} levels deep"
+            self._fail(unit, e.Failure("workflow.failed", message, step=unit.id))
+            return
+        address = f.Address(unit.id, "step", unit.item)
+        execution = address.key(self.state.id)
+        self._record(e.ChildStarted, step=unit.id, execution=execution, item=unit.item)
+        self._commands.append(self._child_command(unit))
+
+    # ---- the items of a step ----
+
+    def _begin_items(self, record: StepRecord, seen: Scope) -> Outcome | None:
+        planned = record.planned
+        assert planned.items is not None
+        found = self._resolve(record, planned.items, seen)
+        if callable(found):
+            return found
+        values = found.value
+        if not isinstance(values, list):
+            message = f"`for_each.items` is {_kind(values)}, not a list"
+            failure = e.Failure("schema.input", message, step=record.id)
+            return lambda: self._fail(record, failure)
+        template = planned.child_input if planned.call is None else planned.call.parameters
+        assert template is not None
+        if values:
+            # What is missing besides the item's own paths is the same for all items (R19).
+            seen.item, seen.item_index = values[0], 0
+            try:
+                template.resolve(seen)
+            except MissingInputError as error:
+                others = [path for path in error.others if not _is_of_item(path)]
+                if others:
+                    message = str(MissingInputError(others[0], (), others))
+                    failure = e.Failure("reference.missing", message, step=record.id)
+                    return lambda: self._fail(record, failure)
+                if error.inputs:
+                    return self._pause_for(record, error.inputs, condition_met=True)
+        if self.state.pause:
+            return self._hold(record)
+        unseen = self._unseen(record)
+
+        def begin() -> None:
+            self._record(
+                e.StepStarted,
+                step=record.id,
+                deadline=self._deadline_of(record),
+                items=len(values),
+                unseen=unseen,
+            )
+            record.values = values
+
+        return begin
+
+    def _look_at_items(self) -> None:
+        """Begin items, and end steps whose items have ended, as far as that goes by now."""
+        waiting, self.state.look_at_items = self.state.look_at_items, {}
+        for index in sorted(waiting):
+            record = self.state.steps[index]
+            if record.status in (RUNNING, PAUSED):
+                self._go_on_with(record)
+
+    def _go_on_with(self, record: StepRecord) -> None:
+        for_each, items = record.planned.for_each, record.items
+        assert for_each is not None
+        assert items is not None
+        if record.first_failed is not None and record.cut is None:
+            self._cut(record, "items")
+        if self.state.stopping is None and not in_items_end(record):
+            limit = for_each.max_concurrent or self.slots
+            while len(record.under_way) < limit and record.next_item < len(items):
+                if self.state.pause:
+                    # The resume looks again.
+                    break
+                item = items[record.next_item]
+                record.next_item += 1
+                if item.status == PENDING:
+                    self._begin_item(record, item)
+                    if in_items_end(record):
+                        self._cut(record, "items")
+                        break
+        if not record.under_way and (
+            record.next_item >= len(items)
+            or self.state.stopping is not None
+            or in_items_end(record)
+        ):
+            self._end_items(record)
+            return
+        running = any(items[index].status == RUNNING for index in record.under_way)
+        if not running and record.under_way and record.status == RUNNING:
+            waits = {items[index].waits_for for index in record.under_way}
+            self._pause_unit(record, "child" if waits == {"child"} else "items")
+        elif running and record.status == PAUSED:
+            self._record(e.StepResumed, step=record.id)
+
+    def _begin_item(self, record: StepRecord, item: Unit) -> None:
+        template = (
+            record.planned.child_input
+            if record.planned.call is None
+            else record.planned.call.parameters
+        )
+        assert template is not None
+        self.state.begin_item(item)
+        seen = scope(self.state, input=record.input, unseen=record.unseen)
+        failure: e.Failure | None = None
+        parameters: Any = None
+        try:
+            parameters = template.resolve(item_scope(self.state, item, seen))
+        except MissingInputError as error:
+            failure = e.Failure("reference.missing", str(error), step=record.id)
+        else:
+            failure = self._input_problems(item, parameters)
+        if failure is not None:
+            self._fail(item, failure)
+        else:
+            self._begin_unit(item, parameters)
+
+    def _cut(self, record: StepRecord, why: str, grace: float | None = 0.0) -> None:
+        """Stop what is under way of a step's items: no other begins, and nothing is repeated."""
+        record.cut = why
+        assert record.items is not None
+        for index in list(record.under_way):
+            item = record.items[index]
+            if self._is_busy(item):
+                self._stop_unit(item, why, grace)
+            else:
+                self._drop(item)
+                self._cancel(item)
+
+    def _end_items(self, record: StepRecord) -> None:
+        """End a step none of whose items is under way any more (R19)."""
+        items = record.items
+        assert items is not None
+        failed = record.first_failed
+        if failed is not None:
+            assert failed.failure is not None
+            failure = attrs.evolve(
+                failed.failure,
+                message=f"item {failed.item}: {failed.failure.message}",
+                step=record.id,
+            )
+            self._fail(record, failure)
+        elif all(item.status in (COMPLETED, FAILED) for item in items):
+            self._complete(
+                record,
+                [item.output for item in items],
+                by="items",
+                late=any(item.late for item in items),
+            )
+        elif record.cut == "timeout":
+            self._fail(record, self._timeout_failure(record))
+        else:
+            self._cancel(record)
+
+    def _begin_sleep(self, record: StepRecord, seen: Scope) -> Outcome | None:
         planned = record.planned
         template = planned.duration if planned.duration is not None else planned.until
         assert template is not None
@@ -393,12 +584,12 @@ class Machine:
             else:
                 wake = parse_instant(found.value)
         except ValueError as error:
-            return self._fail(record, "schema.input", str(error))
+            return self._failed(record, "schema.input", str(error))
         if self.state.pause:
             return self._hold(record)
         return lambda: self._record(e.StepStarted, step=record.id, wake=wake)
 
-    def _begin_wait(self, record: StepRecord, seen: Scope) -> Callable[[], None] | None:
+    def _begin_wait(self, record: StepRecord, seen: Scope) -> Outcome | None:
         if self.state.pause:
             return self._hold(record)
         name = str(record.planned.signal)
@@ -412,26 +603,21 @@ class Machine:
             deadline=self._deadline_of(record),
         )
 
-    def _begin_trigger(self, record: StepRecord, seen: Scope) -> Callable[[], None] | None:
+    def _begin_trigger(self, record: StepRecord, seen: Scope) -> Outcome | None:
         if self.state.pause:
             return self._hold(record)
         output = dict(self.state.input)
         return lambda: self._complete(record, output, by="trigger")
 
-    def _begin_unsupported(self, record: StepRecord, seen: Scope) -> Callable[[], None] | None:
-        raise ProtocolError(f"step {record.id!r} is a {record.planned.type} step")
-
-    def _resolve(
-        self, record: StepRecord, template: Template, seen: Scope
-    ) -> _Resolved | Callable[[], None]:
+    def _resolve(self, record: StepRecord, template: Template, seen: Scope) -> Resolved | Outcome:
         try:
-            return _Resolved(template.resolve(seen))
+            return Resolved(template.resolve(seen))
         except MissingInputError as error:
             if error.others:
-                return self._fail(record, "reference.missing", str(error))
+                return self._failed(record, "reference.missing", str(error))
             return self._pause_for(record, error.inputs, condition_met=True)
 
-    def _hold(self, record: StepRecord) -> Callable[[], None] | None:
+    def _hold(self, record: StepRecord) -> Outcome | None:
         """Leave a step that could start to the resume that ends the pause (R27)."""
         if record.planned.condition is None or record.condition_met:
             return None
@@ -439,7 +625,7 @@ class Machine:
 
     def _pause_for(
         self, record: StepRecord, inputs: tuple[str, ...], *, condition_met: bool
-    ) -> Callable[[], None]:
+    ) -> Outcome:
         def pause() -> None:
             same = record.status == PAUSED and record.missing == inputs
             if not same or record.condition_met != condition_met:
@@ -453,57 +639,21 @@ class Machine:
 
         return pause
 
-    def _fail(self, record: StepRecord, code: str, message: str) -> Callable[[], None]:
+    def _failed(self, record: StepRecord, code: str, message: str) -> Outcome:
         failure = e.Failure(code, message, step=record.id)
-        return lambda: self._end(record, e.StepFailed, FAILED, failure=failure)
+        return lambda: self._fail(record, failure)
 
-    def _skip_dead(self, record: StepRecord) -> Callable[[], None]:
+    def _skip_dead(self, record: StepRecord) -> Outcome:
         dead = [i for i in record.planned.incoming if self.state.decided[i] is False]
         reason = "; ".join(why_dead(self.state, index) for index in dead)
         killed_by = tuple(self.plan.connections[index].id for index in dead)
         return lambda: self._end(record, e.StepSkipped, SKIPPED, reason=reason, killed_by=killed_by)
 
-    def _unseen(self, record: StepRecord) -> tuple[str, ...]:
-        """Return the sources of a `first` step that have not ended: it will never see them."""
-        if record.planned.join != "first":
-            return ()
-        sources = {self.plan.connections[index].source for index in record.planned.incoming}
-        return tuple(
-            self.state.steps[index].id
-            for index in sorted(sources)
-            if self.state.steps[index].status not in ENDED
-        )
-
     def _deadline_of(self, record: StepRecord) -> float | None:
         total = record.planned.total_timeout
         return None if total is None else self._now + total
 
-    # ---- ending a step ----
-
-    def _end(
-        self, record: StepRecord, event_type: type[_Event], status: str, **fields: Any
-    ) -> None:
-        """Record the end of a step together with what its connections are by that."""
-        decisions = Decisions()
-        if self.state.stopping is None and record.planned.outgoing:
-            decisions = decide_at_end(
-                self.state, record, status, fields.get("output"), fields.get("failure")
-            )
-        self._record(
-            event_type,
-            step=record.id,
-            **fields,
-            taken=tuple(decisions.taken),
-            dead=tuple(decisions.dead),
-        )
-        self._record_failed_conditions(decisions)
-
-    def _record_failed_conditions(self, decisions: Decisions) -> None:
-        for connection_id, failure in decisions.failed:
-            self._record(e.ConditionFailed, connection=connection_id, failure=failure)
-
-    def _complete(self, record: StepRecord, output: Any, **fields: Any) -> None:
-        self._end(record, e.StepCompleted, COMPLETED, output=output, **fields)
+    # ---- what somebody brought ----
 
     def _decide_waiting_connections(self) -> None:
         decisions = decide_waiting(self.state)
@@ -518,270 +668,26 @@ class Machine:
         if record.status == PAUSED and record.waits_for == "signal":
             self._complete(record, self.state.signals[name], by="signal")
 
-    def _carry_out(self, step: str, decision: Any) -> None:
-        """Do what somebody decided about a paused step; its end or retry takes it off the list."""
-        record = self.state.step(step)
+    def _carry_out(self, name: str, decision: Any) -> None:
+        """Do what somebody decided about a paused step or item, which takes it off the list."""
+        unit = self.state.named(name)
+        assert unit is not None
         if decision == "retry":
-            self._record(e.StepRetried, step=step)
-            assert record.series is not None
-            self._queue(record, record.series)
-        elif decision == "failed":
-            assert record.failure is not None
-            self._end(record, e.StepFailed, FAILED, failure=record.failure)
-        else:
-            self._complete(record, decision["completed"], by="decision")
-
-    # ---- attempts ----
-
-    def _queue(self, record: StepRecord, series: Series) -> None:
-        series.phase = QUEUED
-        self._queued[record.planned.index] = series
-
-    def _line_up(self) -> None:
-        """Give places to what this turn has queued: in the order of the document (R8)."""
-        for index in sorted(self._queued):
-            series = self._queued[index]
-            self._places += 1
-            series.place = self._places
-            if not self.state.pause:
-                self._commands.append(self._queue_command(self.state.steps[index], series))
-
-    def _queue_command(self, record: StepRecord, series: Series) -> c.QueueAttempt:
-        template = self._call(record, series).parameters
-        return c.QueueAttempt(series.address, series.attempt + 1, template.secrets)
-
-    def _attempt_command(self, record: StepRecord, series: Series) -> c.RunAttempt:
-        call = self._call(record, series)
-        if series.parameters is None:
-            # A fallback without parameters of its own gets those of its step, as of its start.
-            assert record.planned.call is not None
-            assert record.series is not None
-            shared = call.parameters is record.planned.call.parameters
-            origin = record.series if shared else series
-            seen = scope(self.state, input=origin.input, unseen=origin.unseen)
-            series.parameters = call.parameters.resolve(seen)
-        return c.RunAttempt(
-            series.address,
-            series.attempt,
-            call.action,
-            series.parameters,
-            key=f"{self.state.id}:{series.address}",
-            timeout=call.timeout,
-            deadline=record.deadline,
-        )
-
-    def _call(self, record: StepRecord, series: Series) -> PlannedCall:
-        call = record.planned.fallback if series.address.role == "fallback" else record.planned.call
-        assert call is not None
-        return call
-
-    def _awaited(
-        self, address: f.Address, attempt: int, phase: str = ATTEMPTING
-    ) -> tuple[StepRecord, Series] | None:
-        """Return whose answer this is, or None if nobody waits for it (any more)."""
-        index = self.plan.index.get(address.step)
-        record = None if index is None else self.state.steps[index]
-        series = None if record is None else record.current
-        if record is None or series is None or record.status != RUNNING:
-            return None
-        expected = series.attempt + (phase == QUEUED)
-        if series.address != address or series.phase != phase or expected != attempt:
-            return None
-        return record, series
-
-    def _slot_taken(self, fact: f.SlotTaken) -> None:
-        found = self._awaited(fact.address, fact.attempt, QUEUED)
-        if found is None or self.state.pause or self.state.stopping is not None:
-            return
-        record, series = found
-        self._record(e.AttemptStarted, attempt=fact.attempt, **_place(fact.address))
-        self._commands.append(self._attempt_command(record, series))
-
-    def _attempt_rejected(self, fact: f.AttemptRejected) -> None:
-        found = self._awaited(fact.address, fact.attempt, QUEUED)
-        if found is not None:
-            failure = attrs.evolve(fact.failure, step=fact.address.step)
-            self._end(found[0], e.StepFailed, FAILED, failure=failure)
-
-    def _attempt_returned(self, fact: f.AttemptReturned) -> None:
-        found = self._awaited(fact.address, fact.attempt)
-        if found is None:
-            return
-        record, series = found
-        problems = fact.problems
-        if problems is None:
-            schema = record.planned.output_schema
-            problems = () if schema is None else schema.problems(fact.output)
-        if problems:
-            failure = e.Failure("schema.output", _sentence("its output", problems))
-            timeout = self._call(record, series).timeout
-            if fact.late and series.stop is None and timeout is not None:
-                # A late value that does not fit counts as if the action had raised (R16).
-                message = f"attempt {fact.attempt} timed out after {timeout:g} s"
-                failure = e.Failure("timeout.attempt", message, causes=(failure,))
-            self._attempt_ended_badly(record, series, failure, fact.chance)
-            return
-        self._complete(
-            record,
-            fact.output,
-            attempt=fact.attempt,
-            by="fallback" if series.address.role == "fallback" else "attempt",
-            late=fact.late or series.stop is not None,
-        )
-
-    def _attempt_raised(self, fact: f.AttemptRaised) -> None:
-        found = self._awaited(fact.address, fact.attempt)
-        if found is not None:
-            self._attempt_ended_badly(*found, fact.failure, fact.chance)
-
-    def _attempt_stopped(self, fact: f.AttemptStopped) -> None:
-        found = self._awaited(fact.address, fact.attempt)
-        if found is None:
-            return
-        record, series = found
-        if series.stop is None:
-            raise ProtocolError(f"attempt {fact.attempt} of {fact.address} was not to be stopped")
-        cause = fact.failure
-        if cause is not None:
-            cause = attrs.evolve(cause, step=record.id, attempt=series.attempt)
-        self._attempt_was_stopped(record, series, cause)
-
-    def _attempt_was_stopped(
-        self, record: StepRecord, series: Series, cause: e.Failure | None
-    ) -> None:
-        if series.stop == "timeout":
-            failure = self._timeout_failure(record)
-            if cause is not None:
-                failure = attrs.evolve(failure, causes=(cause,))
-            self._end(record, e.StepFailed, FAILED, failure=failure)
-        else:
-            self._record(e.StepCancelled, step=record.id, failure=cause)
-
-    def _attempt_ended_badly(
-        self, record: StepRecord, series: Series, failure: e.Failure, chance: float
-    ) -> None:
-        failure = attrs.evolve(failure, step=record.id, attempt=series.attempt)
-        if series.stop is not None:
-            self._attempt_was_stopped(record, series, failure)
-            return
-        retry_at = None
-        if self.state.stopping is None:
-            retry_at = self._retry_at(self._call(record, series).retry, series, failure, chance)
-        self._record(
-            e.AttemptFailed,
-            attempt=series.attempt,
-            failure=failure,
-            retry_at=retry_at,
-            **_place(series.address),
-        )
-        if retry_at is None:
-            self._used_up(record, failure)
-
-    def _retry_at(
-        self, retry: Retry | None, series: Series, failure: e.Failure, chance: float
-    ) -> float | None:
-        """Return when the next attempt is to start, or None if there is to be none (R12)."""
-        if retry is None or series.tries >= retry.max_attempts or not _retryable(retry, failure):
-            return None
-        at = self._now + retry_delay(retry, series.tries, chance)
-        if retry.max_elapsed is not None:
-            assert series.first_at is not None
-            if at > series.first_at + retry.max_elapsed:
-                return None
-        return at
-
-    def _used_up(self, record: StepRecord, failure: e.Failure) -> None:
-        """The series has failed and is not repeated: fallback, then a decision, then FAILED."""
-        if self.state.stopping is None:
-            if record.planned.fallback is not None and record.fallback is None:
-                failure_of_fallback = self._fall_back(record, failure)
-                if failure_of_fallback is None:
-                    return
-                failure = failure_of_fallback
-            elif record.fallback is not None and record.failure is not None:
-                failure = attrs.evolve(failure, causes=(*failure.causes, record.failure))
-            call = record.planned.call
-            assert call is not None
-            if call.retry is not None and call.retry.on_exhausted == "pause":
-                self._pause_for_decision(record, failure)
-                return
-        self._end(record, e.StepFailed, FAILED, failure=failure)
-
-    def _fall_back(self, record: StepRecord, failure: e.Failure) -> e.Failure | None:
-        """Begin the fallback, or return why it cannot begin."""
-        assert record.planned.fallback is not None
-        template = record.planned.fallback.parameters
-        own = record.planned.call
-        assert own is not None
-        if template is not own.parameters:
-            try:
-                template.resolve(scope(self.state))
-            except MissingInputError as error:
-                message = f"its fallback: {error}"
-                return e.Failure("reference.missing", message, step=record.id, causes=(failure,))
-        self._record(
-            e.FallbackStarted, step=record.id, failure=failure, unseen=self._unseen(record)
-        )
-        assert record.fallback is not None
-        self._queue(record, record.fallback)
-        return None
-
-    def _pause_for_decision(self, record: StepRecord, failure: e.Failure) -> None:
-        self._record(
-            e.StepPaused, step=record.id, kind="decision", condition_met=True, failure=failure
-        )
-
-    # ---- crashes and interrupts ----
-
-    def _attempt_left(self, fact: f.AttemptLeft) -> None:
-        if self._awaited(fact.address, fact.attempt) is not None:
-            self._record(e.AttemptInterrupted, attempt=fact.attempt, **_place(fact.address))
-
-    def _attempt_hangs(self, fact: f.AttemptHangs) -> None:
-        found = self._awaited(fact.address, fact.attempt)
-        if found is not None and not found[1].unresponsive:
-            self._record(
-                e.AttemptUnresponsive,
-                attempt=fact.attempt,
-                grace=fact.grace,
-                **_place(fact.address),
-            )
-
-    def _mark_lost(self) -> None:
-        for _, series in self._series_in(ATTEMPTING):
-            self._record(e.AttemptCrashed, attempt=series.attempt, **_place(series.address))
-
-    def _decide_lost(self, fact: f.Fact) -> None:
-        """Decide about the attempts that were lost, in the order of the document (R17)."""
-        lost, self.state.lost = self.state.lost, {}
-        for index in sorted(lost):
-            record = self.state.steps[index]
-            series = record.current
-            if record.status != RUNNING or series is None or series.phase != LOST:
-                continue
-            on_crash = record.planned.on_crash
-            if self.state.stopping is not None:
-                self._record(e.StepCancelled, step=record.id)
-            elif on_crash == "retry" and (series.interrupted or series.crashes < MAX_CRASHES):
-                self._queue(record, series)
+            if unit.item is None:
+                self._record(e.StepRetried, step=unit.id)
             else:
-                how = "was interrupted" if series.interrupted else "crashed"
-                if on_crash == "retry":
-                    how = f"crashed {series.crashes} times"
-                failure = e.Failure(
-                    "crash",
-                    f"its process {how}, and how far it got is not known",
-                    step=record.id,
-                    attempt=series.attempt,
-                )
-                if on_crash == "pause":
-                    self._pause_for_decision(record, failure)
-                else:
-                    self._used_up(record, failure)
+                self._record(e.ItemRetried, step=unit.id, item=unit.item)
+            assert unit.series is not None
+            self._queue(unit, unit.series)
+        elif decision == "failed":
+            assert unit.failure is not None
+            self._fail(unit, unit.failure)
+        else:
+            self._complete(unit, decision["completed"], by="decision")
 
     # ---- time ----
 
-    def _current(self, due: float, what: str, index: int) -> bool:
+    def _current(self, due: float, what: str, key: Key) -> bool:
         """Whether a timer still means something."""
         state = self.state
         if state.status in ENDED:
@@ -791,20 +697,30 @@ class Machine:
             return state.deadline == due
         if what == "grace":
             return stopping is not None and stopping.grace_until == due
-        record = state.steps[index]
+        if what == "retry":
+            unit = state.unit(key)
+            series = unit.current
+            return (
+                (unit.status == RUNNING or unit.undo is not None)
+                and series is not None
+                and series.phase == DELAYED
+                and series.retry_at == due
+            )
+        record = state.steps[key[0]]
         if what == "sleep":
             return record.wake == due
+        asked = self._asked_to_stop(record)
+        allowed = stopping is None or stopping.allows(due)
+        return record.deadline == due and allowed and not asked
+
+    def _asked_to_stop(self, record: StepRecord) -> bool:
+        """Whether what runs of a step is on its way out already."""
+        if record.items is not None:
+            return record.cut is not None
+        if record.child is not None:
+            return record.child.stop not in (None, "grace")
         series = record.current
-        if what == "step":
-            asked = series is not None and series.phase == ATTEMPTING and series.stop is not None
-            allowed = stopping is None or stopping.allows(due)
-            return record.deadline == due and allowed and not asked
-        return (
-            record.status == RUNNING
-            and series is not None
-            and series.phase == DELAYED
-            and series.retry_at == due
-        )
+        return series is not None and series.phase == ATTEMPTING and series.stop is not None
 
     def _pass_time(self, until: float | None = None) -> None:
         """Let everything happen that is due by now: by instant, timeouts first."""
@@ -814,42 +730,41 @@ class Machine:
             together = []
             while timers and timers[0][:2] == kind:
                 together.append(heapq.heappop(timers))
-            for due, _, index, what in together:
-                if self._current(due, what, index):
-                    _DUE[what](self, index)
+            for due, _, key, what in together:
+                if self._current(due, what, key):
+                    _DUE[what](self, key)
             self._settle()
 
-    def _execution_due(self, index: int) -> None:
+    def _execution_due(self, key: Key) -> None:
         workflow = self.plan.workflow
         failure = e.Failure(
             "timeout.execution", f"the execution timed out after {workflow.timeout:g} s"
         )
         self._stop("timeout", failure, 0.0)
 
-    def _grace_due(self, index: int) -> None:
+    def _grace_due(self, key: Key) -> None:
         self._stop_attempts()
 
-    def _step_due(self, index: int) -> None:
-        record = self.state.steps[index]
-        series = record.current
-        if series is not None and series.phase == ATTEMPTING:
-            self._stop_attempt(series, "timeout")
-            return
-        self._drop(record)
-        self._end(record, e.StepFailed, FAILED, failure=self._timeout_failure(record))
+    def _step_due(self, key: Key) -> None:
+        record = self.state.steps[key[0]]
+        if record.items is not None:
+            self._cut(record, "timeout")
+            self.state.look_at_items[key[0]] = None
+        elif self._is_busy(record):
+            if record.child is not None:
+                record.child.stop = None
+            self._stop_unit(record, "timeout")
+        else:
+            self._drop(record)
+            self._fail(record, self._timeout_failure(record))
 
-    def _timeout_failure(self, record: StepRecord) -> e.Failure:
-        total = record.planned.total_timeout
-        message = f"step {record.id!r} timed out after {total:g} s"
-        return e.Failure("timeout.step", message, step=record.id)
+    def _sleep_due(self, key: Key) -> None:
+        self._complete(self.state.steps[key[0]], None, by="sleep")
 
-    def _sleep_due(self, index: int) -> None:
-        self._complete(self.state.steps[index], None, by="sleep")
-
-    def _retry_due(self, index: int) -> None:
-        record = self.state.steps[index]
-        assert record.current is not None
-        self._queue(record, record.current)
+    def _retry_due(self, key: Key) -> None:
+        unit = self.state.unit(key)
+        assert unit.current is not None
+        self._queue(unit, unit.current)
 
     # ---- stopping ----
 
@@ -858,48 +773,86 @@ class Machine:
         state = self.state
         first = state.stopping is None
         self._record(e.StoppingStarted, cause=cause, failure=failure, grace=grace)
-        if not first:
-            return
-        for record in state.steps:
-            series = record.current
-            if record.status not in ENDED and (series is None or series.phase != ATTEMPTING):
-                self._drop(record)
-                self._record(e.StepCancelled, step=record.id)
+        if first:
+            for record in state.steps:
+                if record.status not in ENDED:
+                    self._stop_step(record)
+        self._commands += self._child_wishes()
 
-    def _drop(self, record: StepRecord) -> None:
-        series = record.current
-        if series is None or record.status != RUNNING or series.phase != QUEUED:
+    def _stop_step(self, record: StepRecord) -> None:
+        if record.items is None:
+            if not self._is_busy(record):
+                self._drop(record)
+                self._cancel(record)
             return
-        if self._queued.pop(record.planned.index, None) is None and not self.state.pause:
-            self._commands.append(c.DropAttempt(series.address, series.attempt + 1))
+        for index in list(record.under_way):
+            item = record.items[index]
+            if not self._is_busy(item):
+                self._drop(item)
+                self._cancel(item)
+        self.state.look_at_items[record.planned.index] = None
 
     def _stop_attempts(self) -> None:
-        for index in sorted(self.state.attempting):
-            series = self.state.steps[index].current
-            assert series is not None
-            self._stop_attempt(series, "stopping")
-
-    def _stop_attempt(self, series: Series, why: str) -> None:
-        if series.stop is None:
-            series.stop = why
-            self._commands.append(c.CancelAttempt(series.address, series.attempt))
+        for key in sorted((*self.state.attempting, *self.state.children)):
+            unit = self.state.unit(key)
+            if unit.undo is not None:
+                continue
+            if unit.child is not None:
+                if unit.child.stop not in (None, "grace"):
+                    continue
+                unit.child.stop = None
+            self._stop_unit(unit, "stopping")
 
     # ---- the end ----
+
+    def _undo(self) -> bool:
+        """Undo what was completed, the last first (R24). False: there is nothing (more) to undo."""
+        state = self.state
+        assert state.stopping is not None
+        status = "cancelled" if state.stopping.cause == "cancel" else "failed"
+        if status not in self.plan.workflow.compensate_on:
+            return False
+        while state.to_undo:
+            unit = state.unit(state.to_undo[-1])
+            if unit.undo is not None:
+                # It is under way: queued, running, or between two attempts.
+                return True
+            assert unit.planned.compensate is not None
+            try:
+                parameters = unit.planned.compensate.parameters.resolve(undo_scope(state, unit))
+            except MissingInputError as error:
+                self._cannot_undo(unit, e.Failure("reference.missing", str(error), step=unit.id))
+                continue
+            undo = state.begin_undo(unit)
+            undo.parameters = parameters
+            self._queue(unit, undo)
+            return True
+        return False
 
     def _finish(self) -> None:
         """Record how the execution ended; everything of it has."""
         state = self.state
         stopping = state.stopping
-        if stopping is None and not state.unhandled and not state.deferred:
-            found = self._output()
-            if not isinstance(found, e.Failure):
-                self._record(e.ExecutionCompleted, output=found.value)
-                self._commands.append(c.Finish())
+        if stopping is None:
+            failures = [*state.unhandled.values(), *state.deferred.values()]
+            if not failures:
+                found = self._output()
+                if not isinstance(found, e.Failure):
+                    self._record(e.ExecutionCompleted, output=found.value)
+                    self._commands.append(c.Finish())
+                    return
+                failures = [found]
+            if state.to_undo and "failed" in self.plan.workflow.compensate_on:
+                # Nothing is left to stop, but this fixes how it ends, whatever comes meanwhile.
+                self._stop("failure", failures[0], 0.0)
                 return
-            failures = [found]
         else:
-            failures = [] if stopping is None or stopping.failure is None else [stopping.failure]
-            others = (*state.unhandled.values(), *state.deferred.values())
+            failures = [] if stopping.failure is None else [stopping.failure]
+            others = (
+                *state.unhandled.values(),
+                *state.deferred.values(),
+                *state.undo_failures,
+            )
             failures += [failure for failure in others if [failure] != failures[:1]]
         if stopping is not None and stopping.cause == "cancel":
             reason = "" if state.cancel is None else state.cancel.reason
@@ -908,7 +861,7 @@ class Machine:
             self._record(e.ExecutionFailed, failures=tuple(failures))
         self._commands.append(c.Finish())
 
-    def _output(self) -> _Resolved | e.Failure:
+    def _output(self) -> Resolved | e.Failure:
         """Return the execution's output, or why it has none (R29)."""
         plan = self.plan
         if plan.output is None:
@@ -924,15 +877,8 @@ class Machine:
                 return e.Failure("reference.missing", f"the workflow's output: {error}")
         problems = () if plan.output_schema is None else plan.output_schema.problems(value)
         if problems:
-            return e.Failure("schema.output", _sentence("the workflow's output", problems))
-        return _Resolved(value)
-
-
-@attrs.frozen
-class _Resolved:
-    """A value, so that a value that is itself callable or a failure is never mistaken."""
-
-    value: Any
+            return e.Failure("schema.output", sentence("the workflow's output", problems))
+        return Resolved(value)
 
 
 def _joined(record: StepRecord) -> bool:
@@ -944,45 +890,25 @@ def _joined(record: StepRecord) -> bool:
     return record.taken > 0
 
 
-def _place(address: f.Address) -> dict[str, Any]:
-    return {"step": address.step, "role": address.role, "item": address.item}
+def _kind(value: Any) -> str:
+    kinds = {dict: "an object", str: "a text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
 
 
-def _sentence(what: str, problems: tuple[Problem, ...]) -> str:
-    listed = "; ".join(str(problem) for problem in problems[:5])
-    more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
-    return f"{what} does not fit its schema: {listed}{more}"
+def _is_of_item(path: str) -> bool:
+    """Whether a missing path is one of the item; no step can have that name."""
+    return path == "item" or path.startswith(("item.", "item["))
 
 
-def _retryable(retry: Retry, failure: e.Failure) -> bool:
-    if failure.retryable is not None:
-        return failure.retryable
-    if any(fnmatchcase(failure.code, pattern) for pattern in retry.not_on):
-        return False
-    if retry.on is not None:
-        return any(fnmatchcase(failure.code, pattern) for pattern in retry.on)
-    return not any(fnmatchcase(failure.code, pattern) for pattern in NOT_RETRYABLE)
-
-
-def retry_delay(retry: Retry, tries: int, chance: float = 1.0) -> float:
-    """Return the delay in seconds after `tries` attempts; `chance` in [0, 1] draws the jitter."""
-    try:
-        delay = retry.initial_delay * float(retry.multiplier) ** (tries - 1)
-    except OverflowError:
-        delay = retry.max_delay
-    delay = min(retry.max_delay, delay)
-    return delay * chance if retry.jitter == "full" else delay
-
-
-_BEGIN: Mapping[str, Callable[[Machine, StepRecord, Scope], Callable[[], None] | None]] = {
+_BEGIN: Mapping[str, Callable[[Machine, StepRecord, Scope], Outcome | None]] = {
     "action": Machine._begin_action,
     "trigger": Machine._begin_trigger,
     "wait": Machine._begin_wait,
     "sleep": Machine._begin_sleep,
-    "workflow": Machine._begin_unsupported,
+    "workflow": Machine._begin_action,
 }
 
-_DUE: Mapping[str, Callable[[Machine, int], None]] = {
+_DUE: Mapping[str, Callable[[Machine, Key], None]] = {
     "execution": Machine._execution_due,
     "grace": Machine._grace_due,
     "step": Machine._step_due,
@@ -999,6 +925,10 @@ _RECEIVE: Mapping[type[f.Fact], Callable[[Machine, Any], None]] = {
     f.AttemptStopped: Machine._attempt_stopped,
     f.AttemptLeft: Machine._attempt_left,
     f.AttemptHangs: Machine._attempt_hangs,
+    f.ChildRejected: Machine._child_rejected,
+    f.ChildEnded: Machine._child_ended,
+    f.ChildPaused: Machine._child_paused,
+    f.ChildResumed: Machine._child_resumed,
     f.TimePassed: Machine._nothing,
     f.Recovered: Machine._decide_lost,
     f.Check: Machine._decide_lost,

@@ -17,7 +17,7 @@ from trioflow.definitions._references import Template
 from trioflow.errors import InvalidRequest, MissingInputError
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
-from trioflow.kernel._apply import State, StepRecord, merge
+from trioflow.kernel._apply import State, Unit, merge
 from trioflow.kernel._connections import waiting_inputs
 from trioflow.kernel._states import ENDED, PAUSED
 
@@ -32,6 +32,7 @@ class Waiting:
     `kind`: ``input`` (`name` is the path, like ``input.card``), ``signal`` (`name` is the
     signal's), ``decision`` or ``resume``. `step` or `connection` is what waits; `schema` is what
     the value must fit, where that is known; `failure` is what has to be decided about.
+    `execution` is the child execution that waits, and to which the answer has to go.
     """
 
     kind: str
@@ -40,9 +41,12 @@ class Waiting:
     connection: str | None = None
     schema: Mapping[str, Any] | None = None
     failure: e.Failure | None = None
+    execution: str | None = None
 
     def __str__(self) -> str:
         where = f"step {self.step!r}" if self.step else f"connection {self.connection!r}"
+        if self.execution:
+            where += f" of {self.execution!r}"
         if self.kind == "input":
             return f"{self.name} ({where})"
         if self.kind == "signal":
@@ -54,7 +58,7 @@ class Waiting:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is empty."""
         found: dict[str, Any] = {"kind": self.kind}
-        for key in ("name", "step", "connection", "schema"):
+        for key in ("name", "step", "connection", "execution", "schema"):
             value = getattr(self, key)
             if value:
                 found[key] = value
@@ -86,8 +90,11 @@ def waiting_for(state: State) -> tuple[Waiting, ...]:
             if name not in state.signals:
                 document = None if schema is None else schema.document
                 found.append(Waiting("signal", name, record.id, schema=document))
-        elif record.id not in state.decisions:
-            found.append(Waiting("decision", step=record.id, failure=record.failure))
+        elif record.waits_for == "decision":
+            found += _decision(state, record)
+    for key in sorted(state.paused_items):
+        if state.unit(key).waits_for == "decision":
+            found += _decision(state, state.unit(key))
     for index in sorted(state.waiting_connections):
         connection_id = state.plan.connections[index].id
         found += [
@@ -97,6 +104,12 @@ def waiting_for(state: State) -> tuple[Waiting, ...]:
     if state.pause:
         found.append(Waiting("resume"))
     return tuple(found)
+
+
+def _decision(state: State, unit: Unit) -> list[Waiting]:
+    if unit.name in state.decisions:
+        return []
+    return [Waiting("decision", step=unit.name, failure=unit.failure)]
 
 
 def _input_schema(state: State, path: str) -> Mapping[str, Any] | None:
@@ -140,7 +153,9 @@ def _resume(state: State, request: f.Resume) -> list[Draft]:
                 f"can't resume {who}: step {step!r} does not wait for a decision"
                 + (f"; these do: {', '.join(map(str, wanted))}" if wanted else "")
             )
-        _check_decision(state.step(step), decision)
+        unit = state.named(step)
+        assert unit is not None
+        _check_decision(unit, decision)
     answered = (
         bool(request.decisions)
         or state.pause
@@ -180,19 +195,19 @@ def _has_value(path: str, found: Mapping[str, Any]) -> bool:
     return True
 
 
-def _check_decision(record: StepRecord, decision: Any) -> None:
+def _check_decision(unit: Unit, decision: Any) -> None:
     if decision in ("retry", "failed"):
         return
     if not (isinstance(decision, Mapping) and list(decision) == ["completed"]):
         raise InvalidRequest(
-            f"the decision about step {record.id!r} must be 'retry', 'failed' or "
+            f"the decision about step {unit.name!r} must be 'retry', 'failed' or "
             f"{{'completed': output}}"
         )
-    schema = record.planned.output_schema
+    schema = unit.planned.output_schema
     problems = () if schema is None else schema.problems(decision["completed"])
     if problems:
         listed = "; ".join(str(problem) for problem in problems)
-        raise InvalidRequest(f"the output decided for step {record.id!r} does not fit: {listed}")
+        raise InvalidRequest(f"the output decided for step {unit.name!r} does not fit: {listed}")
 
 
 def _signal(state: State, request: f.Signal) -> list[Draft]:

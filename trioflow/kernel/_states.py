@@ -30,6 +30,24 @@ ENDED = frozenset({COMPLETED, FAILED, SKIPPED, CANCELLED})
 
 Table = Mapping[str, Mapping[type[e.Event], str]]
 
+
+def _staying(status: str, *event_types: type[e.Event]) -> dict[type[e.Event], str]:
+    return dict.fromkeys(event_types, status)
+
+
+_ITEM_ENDS = (e.ItemCompleted, e.ItemFailed, e.ItemCancelled)
+_ITEM_GOES_ON = (e.ItemPaused, e.ItemRetried, e.ItemResumed)
+# What happens to an undo happens to a step that has ended: COMPLETED, or with COMPLETED items.
+_UNDOING = (
+    e.AttemptStarted,
+    e.AttemptFailed,
+    e.AttemptInterrupted,
+    e.AttemptCrashed,
+    e.AttemptUnresponsive,
+    e.StepCompensated,
+    e.CompensationFailed,
+)
+
 STEP: Table = {
     # Waits for its gates and its join. What is decided before anything was started ends it here:
     # a false condition, a reference without a value, an input that does not fit its schema.
@@ -42,8 +60,10 @@ STEP: Table = {
         e.StepSkipped: SKIPPED,
         e.StepCancelled: CANCELLED,
     },
-    # Also while it is queued for a slot, between attempts, and asleep.
+    # Also while it is queued for a slot, between attempts, asleep, and while its child runs.
     RUNNING: {
+        **_staying(RUNNING, *_ITEM_ENDS, *_ITEM_GOES_ON),
+        e.ChildStarted: RUNNING,
         e.AttemptStarted: RUNNING,
         e.AttemptFailed: RUNNING,
         e.AttemptInterrupted: RUNNING,
@@ -55,8 +75,10 @@ STEP: Table = {
         e.StepFailed: FAILED,
         e.StepCancelled: CANCELLED,
     },
-    # Waits for somebody: inputs, a signal, a decision.
+    # Waits for somebody: inputs, a signal, decisions, or for its child, which does.
     PAUSED: {
+        **_staying(PAUSED, *_ITEM_ENDS, *_ITEM_GOES_ON),
+        e.StepResumed: RUNNING,
         e.StepStarted: RUNNING,
         e.StepHeld: PAUSED,
         e.StepRetried: RUNNING,
@@ -66,10 +88,10 @@ STEP: Table = {
         e.StepSkipped: SKIPPED,
         e.StepCancelled: CANCELLED,
     },
-    COMPLETED: {},
-    FAILED: {},
+    COMPLETED: _staying(COMPLETED, *_UNDOING),
+    FAILED: _staying(FAILED, *_UNDOING),
     SKIPPED: {},
-    CANCELLED: {},
+    CANCELLED: _staying(CANCELLED, *_UNDOING),
 }
 
 # What somebody may ask of an execution at any time before its end, and what may become of steps
@@ -88,25 +110,19 @@ _ASKED: tuple[type[e.Event], ...] = (
     e.StepSkipped,
     e.ConnectionsDecided,
     e.ConditionFailed,
+    *_ITEM_ENDS,
+    e.ItemPaused,
 )
-
-
-def _staying(status: str) -> dict[type[e.Event], str]:
-    return dict.fromkeys(_ASKED, status)
-
 
 EXECUTION: Table = {
     PENDING: {e.ExecutionStarted: RUNNING},
     RUNNING: {
-        **_staying(RUNNING),
+        **_staying(RUNNING, *_ASKED, *_ITEM_GOES_ON, *_UNDOING),
         e.StepStarted: RUNNING,
         e.StepRetried: RUNNING,
+        e.StepResumed: RUNNING,
         e.StepCancelled: RUNNING,
-        e.AttemptStarted: RUNNING,
-        e.AttemptFailed: RUNNING,
-        e.AttemptInterrupted: RUNNING,
-        e.AttemptCrashed: RUNNING,
-        e.AttemptUnresponsive: RUNNING,
+        e.ChildStarted: RUNNING,
         e.FallbackStarted: RUNNING,
         e.StoppingStarted: RUNNING,
         e.ExecutionPaused: PAUSED,
@@ -116,7 +132,7 @@ EXECUTION: Table = {
     },
     # Whatever starts, stops or ends something leaves PAUSED first (`ExecutionResumed`).
     PAUSED: {
-        **_staying(PAUSED),
+        **_staying(PAUSED, *_ASKED),
         e.ExecutionResumed: RUNNING,
     },
     COMPLETED: {},

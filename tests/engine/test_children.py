@@ -1,0 +1,240 @@
+"""Child executions: a workflow inside the step of another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+
+import trioflow
+from trioflow import events
+from trioflow.stores import MemoryStore
+from trioflow.testing import open_engine
+
+from .conftest import Calls
+
+CHILD = trioflow.load_workflow(
+    {
+        "id": "child",
+        "input_schema": {"type": "object", "properties": {"n": {"type": "integer"}}},
+        "steps": [
+            {
+                "id": "inner",
+                "action": "work",
+                "parameters": {"seconds": "${input.n}", "value": "${input.n}"},
+            }
+        ],
+        "output": "${inner}",
+    }
+)
+
+
+def parent(**fields: Any) -> dict[str, Any]:
+    step = {"id": "call", "type": "workflow", "workflow": "child", "parameters": {"n": 5}}
+    return {"id": "parent", "steps": [{**step, **fields}]}
+
+
+async def test_the_childs_output_is_the_steps(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    async with open_engine(actions=actions, workflows=[CHILD]) as engine:
+        output = await engine.run(parent(), execution_id="x")
+        child = await engine.execution("x:call")
+
+    assert {"call": 5} == output
+    assert "COMPLETED" == child.status
+    assert [(0, "inner")] == calls.of("start")
+
+
+async def test_no_slot_is_held_by_the_step_whose_child_runs(
+    autojump_clock: Any, actions: list[Any]
+) -> None:
+    async with open_engine(actions=actions, workflows=[CHILD], max_concurrent_steps=1) as engine:
+        assert {"call": 5} == await engine.run(parent())
+
+
+async def test_a_failed_child_fails_its_step(autojump_clock: Any, actions: list[Any]) -> None:
+    bad = {"id": "child", "steps": [{"id": "inner", "action": "flaky"}]}
+    async with open_engine(actions=actions, workflows=[trioflow.load_workflow(bad)]) as engine:
+        with pytest.raises(trioflow.ExecutionFailed) as raised:
+            await engine.run(parent())
+
+    assert "workflow.failed" == raised.value.errors[0].code
+    assert ["flaky"] == [cause.code for cause in raised.value.errors[0].causes]
+
+
+async def test_cancelling_the_child_by_its_own_id_fails_the_step(
+    autojump_clock: Any, actions: list[Any]
+) -> None:
+    async with open_engine(actions=actions, workflows=[CHILD]) as engine:
+        execution = await engine.start(parent(), execution_id="x")
+        await trio.sleep(1)
+        await (await engine.execution("x:call")).cancel()
+        with pytest.raises(trioflow.ExecutionFailed) as raised:
+            await execution.result()
+
+    assert "workflow.cancelled" == raised.value.errors[0].code
+
+
+async def test_cancel_passes_through_and_is_waited_for(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    async with open_engine(actions=actions, workflows=[CHILD]) as engine:
+        execution = await engine.start(parent(), execution_id="x")
+        await trio.sleep(1)
+        receipt = await execution.cancel("enough")
+        child = await engine.execution("x:call")
+
+    assert 0 == calls.running
+    assert ("call",) == receipt.stopped
+    assert ("CANCELLED", "CANCELLED") == (execution.status, child.status)
+
+
+async def test_the_total_timeout_of_the_step_stops_the_child(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    async with open_engine(actions=actions, workflows=[CHILD]) as engine:
+        with pytest.raises(trioflow.ExecutionFailed) as raised:
+            await engine.run(parent(total_timeout=2))
+
+    assert "timeout.step" == raised.value.errors[0].code
+    assert [(2, "inner")] == calls.of("cancelled")
+
+
+async def test_a_child_that_waits_pauses_its_parent(
+    autojump_clock: Any, actions: list[Any]
+) -> None:
+    async with open_engine(actions=actions, workflows=[CHILD]) as engine:
+        execution = await engine.start(parent(parameters={}), execution_id="x")
+        await execution.wait_paused()
+        assert "PAUSED" == execution.steps["call"].status
+        (waiting,) = execution.waiting_for
+        assert "input.n (step 'inner' of 'x:call')" == str(waiting)
+        with pytest.raises(trioflow.InvalidRequest, match="waits for nothing"):
+            await execution.resume({"n": 3})
+        assert waiting.execution is not None
+        await (await engine.execution(waiting.execution)).resume({"n": 3})
+        output = await execution.result()
+
+    assert {"call": 3} == output
+
+
+async def test_a_pause_passes_through(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    two = {
+        "id": "child",
+        "steps": [
+            {"id": "one", "action": "work"},
+            {"id": "two", "action": "work", "depends_on": ["one"]},
+        ],
+    }
+    async with open_engine(actions=actions, workflows=[trioflow.load_workflow(two)]) as engine:
+        execution = await engine.start(parent(parameters={}), execution_id="x")
+        await trio.sleep(0.5)
+        await execution.pause()
+        await execution.wait_paused()
+        await trio.sleep(9)
+        await execution.resume()
+        await execution.result()
+
+    assert [(0, "one"), (10, "two")] == calls.of("start")
+
+
+async def test_an_input_that_does_not_fit_fails_the_step(
+    autojump_clock: Any, actions: list[Any]
+) -> None:
+    async with open_engine(actions=actions, workflows=[CHILD]) as engine:
+        with pytest.raises(trioflow.ExecutionFailed) as raised:
+            await engine.run(parent(parameters={"n": "five"}))
+
+    assert "schema.input" == raised.value.errors[0].code
+
+
+async def test_items_can_be_children(autojump_clock: Any, actions: list[Any]) -> None:
+    document = parent(for_each={"items": [1, 2, 3]}, parameters={"n": "${item}"})
+    async with open_engine(actions=actions, workflows=[CHILD]) as engine:
+        output = await engine.run(document, execution_id="x")
+        child = await engine.execution("x:call:2")
+
+    assert {"call": [1, 2, 3]} == output
+    assert {"n": 3} == child.input
+
+
+async def test_a_workflow_that_starts_itself_comes_to_an_end(
+    autojump_clock: Any, actions: list[Any]
+) -> None:
+    itself = {"id": "again", "steps": [{"id": "s", "type": "workflow", "workflow": "again"}]}
+    workflow = trioflow.load_workflow(itself)
+    async with open_engine(actions=actions, workflows=[workflow]) as engine:
+        with pytest.raises(trioflow.ExecutionFailed) as raised:
+            await engine.run(workflow, execution_id="x")
+        assert 33 == len(await engine.executions(limit=1000))
+
+    failure = raised.value.errors[0]
+    depth = 0
+    while failure.causes:
+        failure, depth = failure.causes[0], depth + 1
+    assert "more than 32 levels deep" in failure.message
+    assert 32 == depth
+
+
+async def test_an_unknown_child_workflow_is_named_before_anything_starts(
+    autojump_clock: Any, actions: list[Any]
+) -> None:
+    async with open_engine(actions=actions) as engine:
+        with pytest.raises(trioflow.UnknownWorkflow, match="'child'"):
+            await engine.run(parent())
+
+
+@pytest.mark.parametrize("leave_at", (0.0, 1.0, 4.0), ids=str)
+async def test_parent_and_child_go_on_after_a_restart(
+    autojump_clock: Any, actions: list[Any], leave_at: float
+) -> None:
+    store = MemoryStore(clock=trio.current_time)
+    async with open_engine(store, actions=actions, workflows=[CHILD]) as engine:
+        await engine.start(parent(), execution_id="x")
+        await trio.sleep(leave_at)
+    async with open_engine(store, actions=actions, workflows=[CHILD]) as engine:
+        execution = await engine.execution("x")
+        output = await execution.result()
+        history = await execution.history()
+
+    assert {"call": 5} == output
+    assert 1 == sum(isinstance(event, events.ChildStarted) for event in history)
+
+
+async def test_fifty_nested_children_are_not_too_deep_for_a_cancel(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    workflows = [CHILD]
+    for depth in range(30):
+        below = "child" if depth == 0 else f"level{depth - 1}"
+        workflows.append(
+            trioflow.load_workflow(
+                {
+                    "id": f"level{depth}",
+                    "connections": [],
+                    "steps": [
+                        {
+                            "id": "down",
+                            "type": "workflow",
+                            "workflow": below,
+                            "parameters": {"n": 99},
+                        },
+                        {"id": "beside", "action": "work", "parameters": {"seconds": 99}},
+                    ],
+                }
+            )
+        )
+    async with open_engine(
+        actions=actions, workflows=workflows, max_concurrent_steps=100
+    ) as engine:
+        execution = await engine.start(workflows[-1])
+        await trio.sleep(5)
+        assert 31 == calls.running
+        await execution.cancel()
+        assert 0 == calls.running
+
+    assert 5 == trio.current_time()
