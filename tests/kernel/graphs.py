@@ -198,7 +198,11 @@ class _Maker:
                     found["default"] = True
                 connections.append(found)
                 if random.random() < 0.1:
-                    twin = {"source": source, "target": ids[index], "on": random.choice(("failure", "always"))}
+                    twin = {
+                        "source": source,
+                        "target": ids[index],
+                        "on": random.choice(("failure", "always")),
+                    }
                     connections.append(twin)
         if random.random() < 0.1:
             step = random.choice(steps[1:])

@@ -96,9 +96,7 @@ class Play:
         if isinstance(command, c.Finish):
             self.finished = True
             return
-        assert isinstance(
-            command, (c.QueueAttempt, c.DropAttempt, c.RunAttempt, c.CancelAttempt)
-        )
+        assert isinstance(command, (c.QueueAttempt, c.DropAttempt, c.RunAttempt, c.CancelAttempt))
         key = (command.address, command.attempt)
         if isinstance(command, c.QueueAttempt):
             self.queued.setdefault(key, command)
@@ -132,9 +130,7 @@ class Play:
         """Let the attempt return; it gets its slot first, if it has none."""
         self.tell(f.AttemptReturned(self.now, *self._answered(name), output, late))
 
-    def bad(
-        self, name: str, code: str | e.Failure = "boom", *, chance: float = 1.0
-    ) -> None:
+    def bad(self, name: str, code: str | e.Failure = "boom", *, chance: float = 1.0) -> None:
         """Let the attempt fail."""
         what = failure(code) if isinstance(code, str) else code
         self.tell(f.AttemptRaised(self.now, *self._answered(name), what, chance))
@@ -246,9 +242,7 @@ class Play:
 
 def decided(machine: Machine) -> dict[str, bool | None]:
     state = machine.state
-    return {
-        connection.id: state.decided[connection.index] for connection in state.plan.connections
-    }
+    return {connection.id: state.decided[connection.index] for connection in state.plan.connections}
 
 
 def in_words(event: e.Event) -> str:
@@ -331,7 +325,10 @@ class Laws:
 
     def _nothing_changes_twice(self) -> None:
         for event in self._new:
-            for ids, value in ((getattr(event, "taken", ()), True), (getattr(event, "dead", ()), False)):
+            for ids, value in (
+                (getattr(event, "taken", ()), True),
+                (getattr(event, "dead", ()), False),
+            ):
                 for connection in ids:
                     assert connection not in self._decided
                     self._decided[connection] = value

@@ -13,7 +13,7 @@ from trioflow.errors import InvalidRequest, Problem, ProtocolError
 from trioflow.kernel import _commands as c
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
-from trioflow.kernel._machine import Machine, retry_delay, unsupported
+from trioflow.kernel._machine import Machine, retry_delay
 
 EXACT = {"jitter": "none"}
 
@@ -110,9 +110,7 @@ def test_all_missing_inputs_are_reported_together_and_any_part_may_come() -> Non
     assert ["InputReceived", "ExecutionResumed", "StepStarted a"] == play.said
 
 
-@pytest.mark.parametrize(
-    "path", ("list[3]", "text.x", "null.x", "list.x"), ids=str
-)
+@pytest.mark.parametrize("path", ("list[3]", "text.x", "null.x", "list.x"), ids=str)
 def test_what_no_added_key_could_bring_is_not_waited_for(path: str) -> None:
     """R11: even if other inputs are missing as well."""
     play = Play(
@@ -216,9 +214,7 @@ def test_a_sleep_ends_at_its_recorded_instant() -> None:
 
 
 def test_a_sleep_until_a_past_instant_ends_at_once() -> None:
-    found = document(
-        {"id": "s", "type": "sleep", "until": "1970-01-01T00:01:00Z"}, {"id": "b"}
-    )
+    found = document({"id": "s", "type": "sleep", "until": "1970-01-01T00:01:00Z"}, {"id": "b"})
     play = Play(found, at=60)
 
     assert [
@@ -620,9 +616,7 @@ def test_a_fresh_series_has_its_fallback_again() -> None:
 
 
 def test_a_decision_keeps_the_parameters_of_the_step() -> None:
-    found = one(
-        parameters={"x": "${input.x?}"}, retry={"max_attempts": 1, "on_exhausted": "pause"}
-    )
+    found = one(parameters={"x": "${input.x?}"}, retry={"max_attempts": 1, "on_exhausted": "pause"})
     play = Play(found)
     play.bad("a")
     play.resume({"x": 1}, {"a": "retry"})
@@ -842,22 +836,3 @@ def test_addresses() -> None:
     assert "a[3]" == str(f.Address("a", item=3))
     assert "a:fallback" == str(f.Address("a", "fallback"))
     assert "a[3]:compensate" == str(f.Address("a", "compensate", 3))
-
-
-def test_what_is_not_supported_is_said() -> None:
-    found = document(
-        {"id": "a", "for_each": {"items": [1]}, "compensate": "undo"},
-        {"id": "b", "type": "workflow", "workflow": "other"},
-    )
-    play = Play(found, start=False)
-
-    assert [
-        "step 'a' has `for_each`",
-        "step 'a' has `compensate`",
-        "step 'b' is a child workflow",
-    ] == unsupported(play.plan)
-    assert [] == unsupported(Play(one(), start=False).plan)
-
-    child = document({"id": "b", "type": "workflow", "workflow": "other"})
-    with pytest.raises(ProtocolError, match="step 'b' is a workflow step"):
-        Machine(Play(child, start=False).plan).receive(f.Start(0, "x"))

@@ -172,9 +172,7 @@ def test_a_first_step_never_sees_the_source_that_had_not_ended() -> None:
 def test_the_fallback_of_a_first_step_sees_what_has_ended_by_its_start() -> None:
     found = graph("a d", "b d", "c d", steps="a b c d")
     parameters = {"b": "${b.n?}", "c": "${c.n?}"}
-    with_step(
-        found, "d", join="first", fallback={"action": "other", "parameters": parameters}
-    )
+    with_step(found, "d", join="first", fallback={"action": "other", "parameters": parameters})
     play = Play(found)
     play.take("b", "c")
     play.ok("a")
@@ -336,9 +334,7 @@ def test_a_completed_source_has_its_output_and_no_error() -> None:
     ),
     ids=str,
 )
-def test_a_default_is_taken_if_none_beside_it_was(
-    output: Any, expected: dict[str, bool]
-) -> None:
+def test_a_default_is_taken_if_none_beside_it_was(output: Any, expected: dict[str, bool]) -> None:
     """R3: a connection without a condition neither helps nor hinders it."""
     play = Play(
         graph(
@@ -396,9 +392,7 @@ def test_a_condition_that_errs_kills_the_default_beside_it() -> None:
 
 def test_an_erring_condition_alone_kills_the_default_beside_it() -> None:
     play = Play(
-        graph(
-            connect("a", "b", condition="gone"), connect("a", "c", default=True), steps="a b c"
-        )
+        graph(connect("a", "b", condition="gone"), connect("a", "c", default=True), steps="a b c")
     )
     play.ok("a", {})
 
@@ -680,9 +674,7 @@ def test_a_first_step_whose_gates_open_late_is_looked_at_then() -> None:
 
 
 def test_a_dead_path_vanishes_down_to_its_end_in_one_turn() -> None:
-    play = Play(
-        graph(connect("a", "b", condition="false"), "b c", "c d", "a d", steps="a b c d")
-    )
+    play = Play(graph(connect("a", "b", condition="false"), "b c", "c d", "a d", steps="a b c d"))
     play.ok("a")
 
     assert [
@@ -744,9 +736,7 @@ def test_a_skipped_step_says_what_killed_its_connections(
 )
 def test_a_skipped_step_says_what_killed_its_default(output: Any, expected: str) -> None:
     play = Play(
-        graph(
-            connect("a", "b", condition="n > 0"), connect("a", "c", default=True), steps="a b c"
-        )
+        graph(connect("a", "b", condition="n > 0"), connect("a", "c", default=True), steps="a b c")
     )
     play.ok("a", output)
 
@@ -796,9 +786,7 @@ def test_the_condition_of_a_step(condition: str, status: str, code: str | None) 
 def test_a_condition_that_was_true_is_not_asked_again() -> None:
     """R6: it would be false now; the step only waited for an input of its parameters."""
     play = Play(
-        document(
-            {"id": "a", "condition": "not exists(input.x)", "parameters": {"x": "${input.x}"}}
-        )
+        document({"id": "a", "condition": "not exists(input.x)", "parameters": {"x": "${input.x}"}})
     )
 
     assert "PAUSED" == play.status_of("a")
@@ -809,7 +797,9 @@ def test_a_condition_that_was_true_is_not_asked_again() -> None:
 
 
 def test_a_step_that_waits_for_input_in_its_condition_asks_it_again() -> None:
-    play = Play(document({"id": "a", "condition": "input.x > 1", "parameters": {"y": "${input.y}"}}))
+    play = Play(
+        document({"id": "a", "condition": "input.x > 1", "parameters": {"y": "${input.y}"}})
+    )
 
     assert ["input.x (step 'a')"] == play.waits
 

@@ -287,8 +287,15 @@ def test_nothing_is_made_again_while_stopping() -> None:
 
 @pytest.mark.parametrize(
     ("total_timeout", "grace", "status"),
-    ((5, 0.0, "FAILED"), (6, 0.0, "FAILED"), (7, 0.0, "CANCELLED"), (8, 3.0, "FAILED"),
-     (9, 3.0, "CANCELLED"), (10, 3.0, "CANCELLED"), (10, None, "FAILED")),
+    (
+        (5, 0.0, "FAILED"),
+        (6, 0.0, "FAILED"),
+        (7, 0.0, "CANCELLED"),
+        (8, 3.0, "FAILED"),
+        (9, 3.0, "CANCELLED"),
+        (10, 3.0, "CANCELLED"),
+        (10, None, "FAILED"),
+    ),
     ids=str,
 )
 @pytest.mark.parametrize("crashes", (False, True), ids=str)
@@ -487,9 +494,7 @@ def test_what_was_lost_is_cancelled_with_the_rest() -> None:
 
 
 def test_two_signals_are_delivered_in_the_order_in_which_they_came() -> None:
-    found = document(
-        {"id": "w", "type": "wait"}, {"id": "v", "type": "wait"}, connections=[]
-    )
+    found = document({"id": "w", "type": "wait"}, {"id": "v", "type": "wait"}, connections=[])
     play = left_by_others(found, f.Signal(1, "v", 1), f.Signal(2, "w", 2), at=3)
 
     assert ["StepCompleted v", "StepCompleted w"] == play.said[:2]
@@ -534,9 +539,7 @@ def test_a_request_that_others_made_is_not_made_twice() -> None:
     from trioflow.errors import InvalidRequest
 
     retry = {"max_attempts": 1, "on_exhausted": "pause"}
-    found = document(
-        {"id": "a", "retry": retry}, {"id": "w", "type": "wait"}, connections=[]
-    )
+    found = document({"id": "a", "retry": retry}, {"id": "w", "type": "wait"}, connections=[])
     play = Play(found)
     play.bad("a", failure())
     play.asked_by_others(f.Resume(1, {}, {"a": "retry"}))

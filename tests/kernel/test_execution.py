@@ -82,13 +82,14 @@ def test_what_starts_something_leaves_paused_before_it_even_if_only_for_a_moment
 
 def test_what_is_waited_for_has_its_place_and_its_schema() -> None:
     found = document(
-        {"id": "a", "parameters": {"x": "${input.deep.x}", "y": "${input.y}", "z": "${input.z[0]}"}},
+        {
+            "id": "a",
+            "parameters": {"x": "${input.deep.x}", "y": "${input.y}", "z": "${input.z[0]}"},
+        },
         {"id": "w", "type": "wait", "signal": "go", "schema": {"type": "integer"}},
         {"id": "v", "type": "wait"},
         connections=[],
-        input_schema={
-            "properties": {"deep": {"properties": {"x": {"type": "string"}}}, "y": True}
-        },
+        input_schema={"properties": {"deep": {"properties": {"x": {"type": "string"}}}, "y": True}},
     )
     play = Play(found)
 
@@ -127,9 +128,7 @@ def test_a_decision_and_a_connection_in_what_is_waited_for() -> None:
 
 
 def test_a_tolerated_failure_goes_on() -> None:
-    found = document(
-        {"id": "a", "continue_on_error": True}, {"id": "b", "depends_on": ["a"]}
-    )
+    found = document({"id": "a", "continue_on_error": True}, {"id": "b", "depends_on": ["a"]})
     play = Play(found)
     play.bad("a")
     play.ok("b", 1)
@@ -588,9 +587,7 @@ def test_an_erring_condition_begins_stopping_after_the_group_of_its_source() -> 
 
 def test_all_failures_of_one_group_are_kept() -> None:
     missing = {"parameters": {"x": "${s.gone}"}}
-    found = document(
-        {"id": "s"}, {"id": "a", **missing}, {"id": "b", **missing}, connections=[]
-    )
+    found = document({"id": "s"}, {"id": "a", **missing}, {"id": "b", **missing}, connections=[])
     play = Play(found)
     play.ok("s", {})
 
@@ -683,8 +680,14 @@ def test_the_output_of_a_list_is_that_of_its_last_step() -> None:
 
 
 def test_the_output_is_a_template() -> None:
-    found = both(output={"n": "${a.n}", "x": "${input.x?}", "how": "${steps.b.status}",
-                         "id": "${execution.id} ${workflow.id}"})
+    found = both(
+        output={
+            "n": "${a.n}",
+            "x": "${input.x?}",
+            "how": "${steps.b.status}",
+            "id": "${execution.id} ${workflow.id}",
+        }
+    )
     play = Play(found)
     play.ok("a", {"n": 1})
     play.ok("b")

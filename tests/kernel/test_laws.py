@@ -143,7 +143,9 @@ def test_what_is_late_or_doubled_or_was_never_asked_for_is_ignored(seed: int) ->
     play = play_case(case, case.workflow("cancel"), random)
     machine = Machine(play.plan)
     twin = Machine(play.plan)
-    addresses = [f.Address(step.id, role) for step in play.plan.steps for role in ("step", "fallback")]
+    addresses = [
+        f.Address(step.id, role) for step in play.plan.steps for role in ("step", "fallback")
+    ]
     told: list[f.Fact] = []
 
     def both(fact: f.Fact) -> None:
@@ -189,5 +191,8 @@ def test_nothing_follows_the_last_event(policy: str) -> None:
             "ExecutionCancelled",
         )
         assert play.status in ENDED
-        assert not any(event.type.startswith("Execution") for event in play.history[1:-1]
-                       if event.type not in ("ExecutionPaused", "ExecutionResumed"))
+        assert not any(
+            event.type.startswith("Execution")
+            for event in play.history[1:-1]
+            if event.type not in ("ExecutionPaused", "ExecutionResumed")
+        )

@@ -115,7 +115,9 @@ def test_of_two_equal_resumes_one_wins() -> None:
 
 
 def test_a_resume_need_not_find_the_execution_paused() -> None:
-    play = Play(document({"id": "a", "parameters": {"x": "${input.x}"}}, {"id": "b"}, connections=[]))
+    play = Play(
+        document({"id": "a", "parameters": {"x": "${input.x}"}}, {"id": "b"}, connections=[])
+    )
 
     assert "RUNNING" == play.status
 
@@ -166,7 +168,8 @@ def test_a_resume_may_answer_a_connection_only() -> None:
 def undecided(steps: str = "a") -> Play:
     retry = {"max_attempts": 1, "on_exhausted": "pause"}
     found = document(
-        *({"id": step, "retry": retry} for step in steps.split()), {"id": "w", "type": "wait"},
+        *({"id": step, "retry": retry} for step in steps.split()),
+        {"id": "w", "type": "wait"},
         connections=[],
     )
     play = Play(found)

@@ -207,9 +207,7 @@ def test_a_step_that_times_out_with_its_execution_is_cancelled() -> None:
     assert {"a": "CANCELLED"} == play.statuses
 
     # And also if it is only queued, and whichever deadline was known first.
-    found = document(
-        {"id": "a", "total_timeout": 10}, {"id": "w", "type": "wait"}, connections=[]
-    )
+    found = document({"id": "a", "total_timeout": 10}, {"id": "w", "type": "wait"}, connections=[])
     play = Play({**found, "timeout": 10})
     play.take("a")
     play.pause()

@@ -238,19 +238,22 @@ class SqliteStore:
         Commits through this store are noticed at once, those of other processes within 0.25
         seconds. Raises `StoreUnusable` if the store is closed meanwhile.
         """
-        while True:
-            with self._changes.watching(execution_id, seq) as grown:
-                if await self._read(lambda reader: reader.seq(execution_id)) > seq:
-                    return
-                if self._polling or self._poll_interval is None or grown.is_set():
-                    await grown.wait()
-                else:
-                    # Only who is going to stay does this: two who found their events set would
-                    # hand it to each other for ever.
-                    await self._poll(grown, self._poll_interval)
+        try:
+            while True:
+                with self._changes.watching(execution_id, seq) as grown:
+                    if await self._read(lambda reader: reader.seq(execution_id)) > seq:
+                        return
+                    if self._poll_interval is None or self._polling:
+                        await grown.wait()
+                    else:
+                        await self._poll(grown, self._poll_interval)
+        finally:
+            # Who leaves may have been the one who looks, or woken in order to become it.
+            if self._poll_interval is not None and not self._polling:
+                self._changes.notify_some()
 
     async def _poll(self, grown: trio.Event, interval: float) -> None:
-        """Look for everybody until our own event is set; then somebody else does."""
+        """Look for everybody what others have committed, until our own event is set."""
         self._polling = True
         try:
             while not grown.is_set():
@@ -258,11 +261,10 @@ class SqliteStore:
                     await grown.wait()
                     break
                 look = methodcaller("grown", self._changes.wanted())
-                for execution_id in await self._read(look):
-                    self._changes.notify(execution_id)
+                for changed in await self._read(look):
+                    self._changes.notify(changed)
         finally:
             self._polling = False
-            self._changes.notify_some()
 
     def _writable(self, mode: Mode) -> GroupCommit[Operation, object]:
         self._opened()

@@ -1,0 +1,367 @@
+"""Scenarios on the real engine, in virtual time, and what is seen of them.
+
+This is the one place of the harness that runs trioflow. It uses what any program can: the engine,
+its handles, its events, a store.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+import trio
+import trio.testing
+
+import trioflow
+import trioflow.events
+import trioflow.testing
+from harness._oracle import SAME, expect
+from harness._scenario import (
+    Act,
+    AfterWrite,
+    AtTime,
+    BeforeWrite,
+    Call,
+    Cancel,
+    Crash,
+    During,
+    Expected,
+    Interrupt,
+    Made,
+    Phase,
+    Resume,
+    Scenario,
+    Signal,
+)
+from harness._stage import Actors, DyingStore, Gone
+from trioflow.events import Event
+from trioflow.stores import MemoryStore
+
+ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+
+# Nothing that hangs hangs longer (see `hang_seconds`).
+_FOR_EVER = 5e8
+
+
+class Mismatch(AssertionError):
+    """The engine did something else than was predicted."""
+
+
+@attrs.frozen
+class Observed:
+    """What was seen of a scenario: its phases, and the history of its execution."""
+
+    phases: tuple[Phase, ...]
+    history: tuple[Event, ...] = ()
+
+
+@attrs.define(eq=False)
+class _Player:
+    scenario: Scenario
+    document: Mapping[str, Any]
+    disk: MemoryStore
+    acts: list[Act]
+    phases: list[Phase] = attrs.field(factory=list)
+    answers: list[str] = attrs.field(factory=list)
+    writes: int = 0
+    told: int = 0
+    down: float = 0.0
+    actors: Actors = attrs.field(init=False)
+    store: DyingStore = attrs.field(init=False)
+    engine: trioflow.Engine = attrs.field(init=False)
+    execution: trioflow.Execution | None = None
+    nursery: trio.Nursery | None = None
+    leave: str = ""
+    changed: trio.Event = attrs.field(factory=trio.Event)
+
+    def __attrs_post_init__(self) -> None:
+        self.actors = Actors(self.scenario, self._began)
+
+    async def play(self) -> None:
+        """Play it, one engine after the other."""
+        while await self._with_an_engine():
+            await trio.sleep(self.down)
+
+    async def _with_an_engine(self) -> bool:
+        """Play until the execution is at its end; True if another engine is to go on."""
+        self.leave, self.execution = "", None
+        self.store = DyingStore(self.disk, self.writes)
+        for act in self.acts:
+            if isinstance(act.moment, AfterWrite | BeforeWrite):
+                self.store.deadly = act.moment.write
+                self.store.before = isinstance(act.moment, BeforeWrite)
+        documents = [self.document, *self.scenario.workflows.values()]
+        try:
+            async with trioflow.testing.open_engine(
+                self.store,
+                actions=self.actors.actions(documents),
+                workflows=[trioflow.load_workflow(each) for each in documents],
+                max_concurrent_steps=self.scenario.limit,
+                secrets=self.scenario.secrets,
+                observers=[self._observe],
+            ) as self.engine:
+                await self._in_the_engine()
+        except (Gone, BaseExceptionGroup):
+            if not self.store.dead:
+                raise
+            if not self.leave:
+                # It died at a write; what is on the disk is what there was.
+                self.leave = "crash"
+                self.acts = [act for act in self.acts if act.moment is not self._deadly()]
+                await self._tell_from_disk()
+            await self.store.bury()
+        self.writes = self.store.writes
+        return self.leave in ("crash", "interrupt")
+
+    def _deadly(self) -> Any:
+        return next(
+            act.moment for act in self.acts if isinstance(act.moment, AfterWrite | BeforeWrite)
+        )
+
+    async def _in_the_engine(self) -> None:
+        async with trio.open_nursery() as self.nursery:
+            now = trio.current_time()
+            for act in self.acts:
+                if isinstance(act.moment, AtTime) and act.moment.at >= now:
+                    self.nursery.start_soon(self._do_at, act, act.moment.at)
+            try:
+                self.execution = await self.engine.start(
+                    self.document, self.scenario.input, execution_id="x"
+                )
+            except (trioflow.UnknownAction, trioflow.InputRejected) as error:
+                self.phases.append(Phase(type(error).__name__))
+            else:
+                await self._to_the_end()
+            self.nursery.cancel_scope.cancel()
+        if self.leave == "crash":
+            raise Gone
+
+    async def _to_the_end(self) -> None:
+        assert self.execution is not None
+        with trio.move_on_at(_FOR_EVER):
+            while not self.leave:
+                # Whatever else happens at this instant happens first.
+                await trio.testing.wait_all_tasks_blocked()
+                ended = self.execution.status in ENDED
+                if self.leave or (ended and not self.acts):
+                    break
+                act = self.acts[0] if self.acts else None
+                due = act is not None and act.moment is None
+                if due and (ended or self.execution.status == "PAUSED"):
+                    assert act is not None
+                    await self._tell()
+                    await self._do(act)
+                    continue
+                if ended and not any(isinstance(act.moment, AtTime) for act in self.acts):
+                    break
+                self.changed = trio.Event()
+                await self.changed.wait()
+        if not self.store.dead or self.leave:
+            await self._tell()
+
+    def _observe(self, execution_id: str, event: Event) -> None:
+        self.changed.set()
+
+    # ---- acts ----
+
+    def _began(self, name: str, attempt: int, seconds: float) -> None:
+        for act in self.acts:
+            moment = act.moment
+            if isinstance(moment, During) and (moment.step, moment.attempt) == (name, attempt):
+                assert self.nursery is not None
+                instant = trio.current_time() + moment.fraction * seconds
+                self.nursery.start_soon(self._do_at, act, instant)
+
+    async def _do_at(self, act: Act, instant: float) -> None:
+        await trio.sleep_until(instant)
+        if act in self.acts:
+            await self._do(act)
+
+    async def _do(self, act: Act) -> None:
+        self.acts.remove(act)
+        place = len(self.answers)
+        self.answers.append("accepted")
+        if isinstance(act, Crash | Interrupt):
+            self.leave = "crash" if isinstance(act, Crash) else "interrupt"
+            self.down = act.down
+            self.changed.set()
+            return
+        try:
+            await self._ask(act)
+        except trioflow.InvalidRequest:
+            self.answers[place] = "refused"
+        self.changed.set()
+
+    async def _ask(self, act: Act) -> None:
+        execution = self.execution
+        assert execution is not None
+        verb = act.verb if isinstance(act, Call) else ""
+        if isinstance(act, Resume) or verb == "resume":
+            given = (act.input, act.decisions) if isinstance(act, Resume) else (None, None)
+            await execution.resume(*given)
+        elif isinstance(act, Signal):
+            await execution.signal(act.name, act.payload)
+        elif verb == "pause":
+            await execution.pause()
+        elif isinstance(act, Cancel) or verb == "cancel":
+            await execution.cancel(grace=act.grace if isinstance(act, Cancel) else 0.0)
+
+    # ---- what is seen ----
+
+    async def _tell(self) -> None:
+        """Note what is seen of the execution now, as a phase."""
+        execution = self.execution
+        assert execution is not None
+        history = await self.disk.read("x")
+        self.phases.append(
+            Phase(
+                status=execution.status,
+                steps={id: state.status for id, state in execution.steps.items()},
+                calls=self._calls(),
+                outputs=dict(execution.outputs),
+                output=_output(history),
+                compensated=self._compensated(),
+                waiting_for=tuple(sorted(_waiting(execution.waiting_for))),
+                connections=_connections(history),
+                elapsed=_elapsed(history),
+                answers=self._answers(),
+                errors=tuple((error.code, error.step) for error in execution.errors),
+            )
+        )
+        if self.leave == "crash":
+            self.store.die()
+
+    async def _tell_from_disk(self) -> None:
+        history = await self.disk.read("x")
+        self.phases.append(
+            Phase(
+                "DIED",
+                calls=self._calls(),
+                compensated=self._compensated(),
+                connections=_connections(history),
+                answers=self._answers(),
+            )
+        )
+
+    def _calls(self) -> tuple[tuple[float, tuple[Made, ...]], ...]:
+        made, self.actors.calls = self.actors.calls, []
+        found: dict[float, list[Made]] = {}
+        for instant, name, number, parameters in made:
+            near = next((each for each in found if abs(each - instant) < SAME), instant)
+            found.setdefault(near, []).append((name, number, dict(parameters)))
+        return tuple((at, tuple(sorted(calls, key=repr))) for at, calls in sorted(found.items()))
+
+    def _compensated(self) -> tuple[str, ...]:
+        found, self.actors.compensated = self.actors.compensated, []
+        return tuple(found)
+
+    def _answers(self) -> tuple[str, ...]:
+        # A cancel may still be refused; it is not, as far as the scenarios go.
+        found, self.answers = self.answers, []
+        return tuple(found)
+
+
+def _output(history: list[Event]) -> Any:
+    last = history[-1] if history else None
+    return last.output if isinstance(last, trioflow.events.ExecutionCompleted) else None
+
+
+def _waiting(found: Any) -> Iterator[tuple[str, str, str]]:
+    for each in found:
+        yield each.kind, each.name, each.step or each.connection or ""
+
+
+def _connections(history: list[Event]) -> dict[str, str]:
+    found = {}
+    for event in history:
+        for verdict in ("taken", "dead"):
+            for connection in getattr(event, verdict, ()):
+                found[connection] = verdict
+        if isinstance(event, trioflow.events.ConditionFailed):
+            found[event.connection] = "dead"
+    return found
+
+
+# What the driver reports without anything having become of it.
+_REPORTS = ("AttemptUnresponsive", "AttemptInterrupted")
+
+
+def _elapsed(history: list[Event]) -> float:
+    return max((event.at for event in history if event.type not in _REPORTS), default=0.0)
+
+
+async def play(scenario: Scenario, document: Mapping[str, Any] | None = None) -> Observed:
+    """Play a scenario on the engine; under a `MockClock(autojump_threshold=0)`."""
+    document = scenario.workflow if document is None else document
+    disk = MemoryStore(clock=trio.current_time)
+    player = _Player(scenario, document, disk, list(scenario.actions))
+    await player.play()
+    return Observed(tuple(player.phases), tuple(await disk.read("x")))
+
+
+# ---- comparing ----
+
+
+def check(scenario: Scenario) -> None:
+    """Play a scenario and compare with what is expected; raises `Mismatch`.
+
+    Expected is what the scenario says itself, and what the oracle predicts.
+    """
+    predicted, _ = expect(scenario.workflow, scenario)
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    observed = trio.run(play, scenario, clock=clock)
+    for expected in (scenario.expected, predicted):
+        if expected is not None:
+            compare(scenario, expected, observed)
+
+
+def compare(scenario: Scenario, expected: Expected, observed: Observed) -> None:
+    """Raise `Mismatch`, with both sides line by line, unless they say the same."""
+    wanted = [_rounded(phase.to_json()) for phase in expected.phases]
+    seen = [_rounded(phase.to_json()) for phase in observed.phases]
+    if _alike(wanted, seen):
+        return
+    lines = difflib.unified_diff(
+        _lines(wanted), _lines(seen), "expected", "observed", lineterm="", n=2
+    )
+    raise Mismatch(f"{scenario.id}: {scenario.why}\n" + "\n".join(lines))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, Mapping):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return value
+
+
+def _alike(wanted: Any, seen: Any) -> bool:
+    if isinstance(wanted, float) and isinstance(seen, float | int):
+        return math.isclose(wanted, seen, rel_tol=1e-12, abs_tol=2 * SAME)
+    if isinstance(wanted, dict) and isinstance(seen, dict):
+        return wanted.keys() == seen.keys() and all(
+            _alike(wanted[key], seen[key]) for key in wanted
+        )
+    if isinstance(wanted, list) and isinstance(seen, list):
+        return len(wanted) == len(seen) and all(map(_alike, wanted, seen))
+    return bool(wanted == seen)
+
+
+def _lines(phases: list[Any]) -> list[str]:
+    found = []
+    for number, phase in enumerate(phases, 1):
+        for key, value in phase.items():
+            if key in ("calls", "steps", "connections") and value:
+                pairs = value.items() if isinstance(value, dict) else value
+                found += [f"{number} {key}: {json.dumps(pair)}" for pair in pairs]
+            else:
+                found.append(f"{number} {key}: {json.dumps(value)}")
+    return found
+
+
