@@ -85,7 +85,7 @@ class Facts:
     at which two facts coincided in whatever order: what follows from them is not predicted.
     """
 
-    run: Run
+    run: Run = attrs.field(repr=False)
     at: float
     acts: tuple[Act, ...] = ()
     halt: str = ""
@@ -128,8 +128,6 @@ class _Oracle:
             self.settle_due(run)
         end_if_over(self.world, run)
         work_out_status(self.world, run)
-        if run is self.root:
-            self.world.changed_at = self.world.now
         give_slots(self.world, run)
 
     def work_off_groups(self, run: Run) -> None:
@@ -248,8 +246,6 @@ class _Oracle:
             self.world.at(self.world.now, TIMER, lambda: self.fact(run, what))
             return
         begin(self.world, run, unit)
-        if run is self.root:
-            self.world.changed_at = self.world.now
 
     def began(self, unit: Unit, attempt: Attempt) -> None:
         """Plan what is to be done during this attempt."""
@@ -265,7 +261,11 @@ class _Oracle:
                 and (moment.step, moment.attempt) == (attempt.name, attempt.number)
             ):
                 instant = self.world.now + moment.fraction * min(limits)
-                self.world.at(instant, ACT, lambda act=act: self.do(act))
+                self.world.at(
+                    instant,
+                    ACT,
+                    lambda act=act: self.do(act) if unit.current is attempt else None,
+                )
 
     def step_run(self, unit: Unit) -> StepRun | None:
         for run in self.all_runs():
@@ -406,9 +406,14 @@ class _Oracle:
         if isinstance(act, Crash | Interrupt):
             self.answers.append("accepted")
             self.down = act.down
+            self.world.note_fact(repr(act))
+            # What else was to happen at this instant may have happened before, or never will.
+            for instant, order, _, _ in self.world.heap:
+                if order != TIMER and instant - self.world.now < SAME:
+                    self.world.note_fact("something else")
             raise _Halt("crash" if isinstance(act, Crash) else "interrupt")
         self.world.note_fact(repr(act))
-        run, before = self.root, self.world.changed_at
+        run = self.root
         # R23: whatever is asked of what has ended is refused, also if that was just now.
         answer = "refused"
 
@@ -421,8 +426,6 @@ class _Oracle:
             answer = "accepted"
 
         self.fact(run, what)
-        if answer == "refused":
-            self.world.changed_at = before
         self.answers.append(answer)
         self.halt_if_over()
 
@@ -663,7 +666,7 @@ def _phase(oracle: _Oracle) -> Phase:
             for edge in run.graph.edges
             if edge.id in run.decided
         },
-        elapsed=world.changed_at,
+        elapsed=world.now if run.status == RUNNING else run.since,
         answers=tuple(oracle.answers),
         errors=tuple((failure.code, step) for failure, step in errors) if run.ended else (),
     )

@@ -178,7 +178,11 @@ class _Player:
 
     async def _do_at(self, act: Act, instant: float) -> None:
         await trio.sleep_until(instant)
-        if act in self.acts:
+        moment = act.moment
+        over = isinstance(moment, During) and (
+            (moment.step, moment.attempt) not in self.actors.running
+        )
+        if act in self.acts and not over and not self.leave:
             await self._do(act)
 
     async def _do(self, act: Act) -> None:
@@ -227,7 +231,7 @@ class _Player:
                 compensated=self._compensated(),
                 waiting_for=tuple(sorted(_waiting(execution.waiting_for))),
                 connections=_connections(history),
-                elapsed=_elapsed(history),
+                elapsed=_elapsed(execution.status, history),
                 answers=self._answers(),
                 errors=tuple((error.code, error.step) for error in execution.errors),
             )
@@ -286,12 +290,20 @@ def _connections(history: list[Event]) -> dict[str, str]:
     return found
 
 
-# What the driver reports without anything having become of it.
-_REPORTS = ("AttemptUnresponsive", "AttemptInterrupted")
-
-
-def _elapsed(history: list[Event]) -> float:
-    return max((event.at for event in history if event.type not in _REPORTS), default=0.0)
+def _elapsed(status: str, history: list[Event]) -> float:
+    """Return since when the execution has its status; while it is RUNNING, the present."""
+    if status == "RUNNING":
+        return trio.current_time()
+    if status != "PAUSED":
+        return history[-1].at
+    left = since = -1.0
+    for event in history:
+        if isinstance(event, trioflow.events.ExecutionResumed):
+            left = event.at
+        elif isinstance(event, trioflow.events.ExecutionPaused) and event.at > left:
+            # It may be left and entered again in one transaction.
+            since = event.at
+    return since
 
 
 async def play(scenario: Scenario, document: Mapping[str, Any] | None = None) -> Observed:

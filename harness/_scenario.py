@@ -195,7 +195,8 @@ Made = tuple[str, int, Mapping[str, Any]]
 class Phase:
     """What is seen of an execution from one start, resume or recovery up to the next halt.
 
-    Instants are virtual seconds since the scenario began; `elapsed` is that of the phase's end.
+    Instants are virtual seconds since the scenario began. `elapsed` is the one since which the
+    execution has had its last status; that of the phase's end while it is RUNNING.
     `calls` are those that the phase made, sorted within an instant, where their order is free.
     `waiting_for` are (kind, name, step or connection). `answers` says for each act of the phase
     whether it was accepted. `errors` are (code, step), and there once the execution has FAILED.

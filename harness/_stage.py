@@ -92,6 +92,7 @@ class Actors:
     began: Callable[[str, int, float], None]
     calls: list[tuple[float, str, int, Mapping[str, Any]]] = attrs.field(factory=list)
     compensated: list[str] = attrs.field(factory=list)
+    running: set[tuple[str, int]] = attrs.field(factory=set)
 
     def actions(self, documents: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Return a function for every action that the documents name, but for what is lacking."""
@@ -114,10 +115,14 @@ class Actors:
         behaviour = self.scenario.behaviour(name, number)
         seconds = seconds_of(behaviour, name, number)
         limit = float("inf") if context.deadline is None else context.deadline
+        self.running.add((name, number))
         self.began(name, number, min(seconds, limit))
         shielded = not isinstance(behaviour, Hangs) and behaviour.shielded
-        with trio.CancelScope(shield=shielded):
-            await trio.sleep(seconds)
+        try:
+            with trio.CancelScope(shield=shielded):
+                await trio.sleep(seconds)
+        finally:
+            self.running.discard((name, number))
         if isinstance(behaviour, Raises):
             if behaviour.code is None and behaviour.retryable is None:
                 raise RuntimeError(behaviour.error)

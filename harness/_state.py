@@ -207,6 +207,8 @@ class Run:
     pause: bool = False
     deadline: float | None = None
     paused_at: float | None = None
+    # Since when it has its present status.
+    since: float = 0.0
     stopping: Stopping | None = None
     groups: deque[list[Step]] = attrs.field(factory=deque)
     # Units that queue for a slot of the execution, with the transaction that queued them.

@@ -164,7 +164,7 @@ def _resolve_output(run: Run) -> bool:
 def finish(world: World, run: Run) -> None:
     """R23: the final record is the last thing."""
     assert run.final is not None
-    run.status = run.final
+    run.status, run.since = run.final, world.now
     run.undoing = None
     world.run_ended(run)
 
@@ -265,8 +265,10 @@ def work_out_status(world: World, run: Run) -> None:
         world.tick(run.deadline)
     run.paused_at = world.now if paused else None
     before, run.status = run.status, PAUSED if paused else RUNNING
-    if before != run.status and run.parent is not None:
-        world.child_changed(run)
+    if before != run.status:
+        run.since = world.now
+        if run.parent is not None:
+            world.child_changed(run)
 
 
 def _is_paused(run: Run) -> bool:

@@ -40,8 +40,6 @@ class World:
     calls: list[tuple[float, str, int, Any]] = attrs.field(factory=list)
     compensated: list[str] = attrs.field(factory=list)
     facts_at: list[tuple[float, str]] = attrs.field(factory=list)
-    # The instant of the last record of the execution at the root.
-    changed_at: float = 0.0
     # What the oracle does when an attempt has its slot, and when it has ended.
     start: Callable[[Run, Unit], None] = attrs.field(init=False)
     over: Callable[[Run, Unit, Attempt, Failure | None, Any], None] = attrs.field(init=False)

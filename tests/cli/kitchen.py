@@ -62,3 +62,7 @@ async def block(path: str) -> None:
 @trioflow.action("kitchen.elsewhere", isolation="process")
 def elsewhere() -> bool:
     return os.getpid() != int(os.environ["TEST_PID"])
+
+
+@trioflow.action("kitchen.undo")
+async def undo(output: Any) -> None: ...

@@ -228,3 +228,32 @@ def test_an_interrupted_execution_tells_how_to_go_on(
     assert "it is CANCELLED, and what has ended does not change" in again.stderr
     ended = do("run", "note.json", "--actions", kitchen, "--id", "n", "--json", exits=4)
     assert {"id": "n", "status": "CANCELLED", "errors": []} == json.loads(ended.stdout)
+
+
+def test_items_and_undoing(do: Any, kitchen: str, store_document: Any) -> None:
+    """Of many items only what is out of the ordinary is told; what was undone is said."""
+    steps = [
+        {
+            "id": "boil",
+            "action": "kitchen.boil",
+            "for_each": {"items": list(range(4))},
+            "parameters": {"litres": "${item}"},
+            "compensate": "kitchen.undo",
+        },
+        {
+            "id": "pour",
+            "action": "kitchen.spill",
+            "for_each": {"items": list(range(40)), "on_item_error": "continue"},
+        },
+        {"id": "end", "action": "kitchen.spill"},
+    ]
+    store_document("many.json", {"id": "many", "steps": steps})
+    do("run", "many.json", "--actions", kitchen, "--id", "many", exits=1)
+    page = do("show", "many").stdout
+    found = json.loads(do("show", "many", "--json").stdout)
+
+    assert "4 items, undone" in page
+    assert 30 == page.count("item ") - page.count("4 items")
+    assert "… 10 more attempts" in page
+    assert [None] * 40 == found["steps"][1]["output"]
+    assert "undone" == found["steps"][0]["undo"]

@@ -137,6 +137,36 @@ def test_how_steps_end() -> None:
     assert "" == words((e.StepCancelled, "a"))
 
 
+def test_items_children_and_undoing() -> None:
+    began = (e.StepStarted, "a", None, None, (), 3)
+    items = (
+        began,
+        (e.AttemptStarted, "a", 1, "step", 0),
+        (e.ItemCompleted, "a", 0, "x", 1),
+        (e.AttemptStarted, "a", 1, "step", 1),
+        (e.AttemptFailed, "a", 1, WHY, None, "step", 1),
+        (e.ItemFailed, "a", 1, WHY),
+        (e.AttemptStarted, "a", 1, "step", 2),
+        (e.ItemCancelled, "a", 2),
+    )
+    assert "2 of 3 items" == words(*items[:6])
+    row = fold(*story(*items)).rows["a"]
+    assert ["completed", "failed", "stopped"] == [attempt.outcome for attempt in row.attempts]
+    assert "waits for decisions about its items" == words(began, (e.StepPaused, "a", "items"))
+
+    child = ((e.StepStarted, "a"), (e.ChildStarted, "a", "w1:a"))
+    assert "in its child w1:a" == words(*child)
+    assert "waits for its child w1:a" == words(*child, (e.StepPaused, "a", "child"))
+    assert "in its child w1:a" == words(*child, (e.StepPaused, "a", "child"), (e.StepResumed, "a"))
+
+    done = (began, (e.StepCompleted, "a", None, None, "items"))
+    undoing = (e.AttemptStarted, "a", 1, "compensate")
+    assert "3 items, undone" == words(*done, undoing, (e.StepCompensated, "a", 1))
+    assert "3 items, could not be undone: out of tea" == words(
+        *done, undoing, (e.CompensationFailed, "a", WHY)
+    )
+
+
 def test_how_attempts_end() -> None:
     timeline = fold(
         *story(
@@ -194,9 +224,17 @@ def test_what_happened_to_the_whole() -> None:
 
 
 class Waiting:
-    def __init__(self, kind: str, name: str = "", step: str = "s", schema: Any = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: str = "",
+        step: str = "s",
+        schema: Any = None,
+        execution: str | None = None,
+    ) -> None:
         self.kind, self.name, self.step, self.schema = kind, name, step, schema
         self.failure = WHY if kind == "decision" else None
+        self.execution = execution
 
     def __str__(self) -> str:
         return self.name
@@ -217,6 +255,9 @@ def test_commands_that_answer() -> None:
     ] == _words.answers("x 1", waiting, [])
     assert ["trioflow resume x --store 'a b' --input FILE.json"] == _words.answers(
         "x", waiting[2:3], ["--store", "a b"]
+    )
+    assert ["trioflow resume 'x:s' --decide 's[3]=retry'"] == _words.answers(
+        "x", [Waiting("decision", step="s[3]", execution="x:s")], []
     )
     assert ["trioflow resume x"] == _words.answers("x", [Waiting("resume")], [])
 
@@ -316,6 +357,10 @@ def test_lines_for_everything_that_happens() -> None:
         (e.StepFailed, "a", WHY),
         (e.StoppingStarted, "failure", WHY),
         (e.StepCancelled, "nap"),
+        (e.ChildStarted, "bell", "w1:bell"),
+        (e.ItemFailed, "bell", 3, WHY),
+        (e.StepCompensated, "bell", 1),
+        (e.CompensationFailed, "bell", WHY, 3),
         (e.ExecutionCancelled, "", (WHY,)),
     )
     progress.begin("w  w1", WORKFLOW, timeline)
@@ -334,7 +379,11 @@ def test_lines_for_everything_that_happens() -> None:
         "10.00 s  a     FAILED in 9.0 s: out of tea (no.tea)",
         "11.00 s  stopping: out of tea (no.tea)",
         "12.00 s  nap   CANCELLED",
-        "13.00 s  CANCELLED: 1 failed, 1 cancelled, 1 pending",
+        "13.00 s  bell  starts its child w1:bell",
+        "14.00 s  bell  item 3 FAILED: out of tea (no.tea)",
+        "15.00 s  bell  undone",
+        "16.00 s  bell  item 3 could not be undone: out of tea",
+        "17.00 s  CANCELLED: 1 failed, 1 cancelled, 1 pending",
     ] == [line.strip() for line in stream.getvalue().splitlines()]
 
 

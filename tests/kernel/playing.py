@@ -56,7 +56,7 @@ class Play:
     def __init__(
         self,
         played: Workflow | Mapping[str, Any],
-        input: Mapping[str, Any] | None = None,  # noqa: A002
+        input: Mapping[str, Any] | None = None,
         *,
         at: float = 0.0,
         checked: bool = True,
@@ -111,6 +111,10 @@ class Play:
         (key,) = [key for key in where if str(key[0]) == name]
         return key
 
+    def attempt(self, name: str) -> c.RunAttempt:
+        """Return the command of a running attempt."""
+        return self.running[self._key(name, self.running)]
+
     def take(self, *names: str) -> None:
         """Give a slot to the queued attempts of these addresses, like ``pay:fallback``."""
         for name in names:
@@ -150,7 +154,7 @@ class Play:
 
     def resume(
         self,
-        input: Mapping[str, Any] | None = None,  # noqa: A002
+        input: Mapping[str, Any] | None = None,
         decisions: Mapping[str, Any] | None = None,
     ) -> None:
         self.tell(f.Resume(self.now, input or {}, decisions or {}))
@@ -248,9 +252,8 @@ def decided(machine: Machine) -> dict[str, bool | None]:
 def in_words(event: e.Event) -> str:
     """Return the event's name, and what it is about."""
     words = [event.type]
-    for field in ("step", "connection", "name", "cause", "kind"):
-        if getattr(event, field, None):
-            words.append(str(getattr(event, field)))
+    fields = ("step", "connection", "name", "cause", "kind")
+    words += [str(getattr(event, field)) for field in fields if getattr(event, field, None)]
     if getattr(event, "role", "step") != "step":
         words[-1] += f":{event.role}"  # type: ignore[attr-defined]
     if isinstance(event, (e.StepFailed, e.AttemptFailed, e.ConditionFailed)):
@@ -336,8 +339,9 @@ class Laws:
             assert self._ended.get(step, status) == status
             if status in ENDED:
                 self._ended[step] = status
-        for connection, value in self._play.decided.items():
-            assert self._decided.get(connection) == value
+        decisions = {each: self._decided.get(each) for each in self._play.decided}
+
+        assert decisions == self._play.decided
 
     def _paused_exactly(self) -> None:
         """R20, by looking at everything instead of at counters."""

@@ -229,7 +229,7 @@ class _Reference:
             decision = next(decisions) if retry.get("on_exhausted") == "pause" else "failed"
             if decision == "failed":
                 return Ended("FAILED", code, attempts=attempts)
-            if decision != "retry":
+            if isinstance(decision, Mapping):
                 return Ended("COMPLETED", output=decision["completed"], attempts=attempts)
 
     # R21: whether a step makes its execution FAILED.

@@ -129,7 +129,8 @@ class Schedule:
         elif entry.kind == "decision":
             number = self._decisions.get(str(entry.step), 0)
             self._decisions[str(entry.step)] = number + 1
-            play.resume(decisions={entry.step: self.case.decisions[str(entry.step)][number]})
+            decision = self.case.decisions[str(entry.step)][number]
+            play.resume(decisions={str(entry.step): decision})
         elif entry.kind == "input":
             wanted = {entry.name, *random.sample(missing_inputs(waiting), 1)}
             keys = [path.removeprefix("input.") for path in wanted]
@@ -181,8 +182,14 @@ def check_case(case: Case, random: Random, schedules: int = SCHEDULES) -> int:
     for policy in POLICIES:
         workflow = case.workflow(policy)
         for number in range(schedules):
-            how = {"pauses": number == 1, "crashes": 2 * (number == 2)}
-            play = play_case(case, workflow, random, cancels=not settled and number == 3, **how)
+            play = play_case(
+                case,
+                workflow,
+                random,
+                pauses=number == 1,
+                crashes=2 * (number == 2),
+                cancels=number == 3 and not settled,
+            )
             check_end(play)
             if expected is not None:
                 check_expected(policy, play, expected)

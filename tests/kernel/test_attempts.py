@@ -13,7 +13,7 @@ from trioflow.errors import InvalidRequest, Problem, ProtocolError
 from trioflow.kernel import _commands as c
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
-from trioflow.kernel._machine import Machine, retry_delay
+from trioflow.kernel._machine import retry_delay
 
 EXACT = {"jitter": "none"}
 
@@ -243,7 +243,7 @@ def test_a_sleep_until_a_past_instant_ends_at_once() -> None:
     ),
     ids=str,
 )
-def test_the_value_of_a_sleep(fields: Any, input: Any, code: str | None) -> None:  # noqa: A002
+def test_the_value_of_a_sleep(fields: Any, input: Any, code: str | None) -> None:
     play = Play(document({"id": "s", "type": "sleep", **fields}), input)
 
     assert code == play.code_of("s")

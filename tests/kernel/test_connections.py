@@ -133,7 +133,7 @@ def test_a_reference_to_a_skipped_step_is_missing() -> None:
 
     play.take("d")
 
-    assert {"x": None, "y": "SKIPPED"} == play.running[play._key("d", play.running)].parameters
+    assert {"x": None, "y": "SKIPPED"} == play.attempt("d").parameters
 
 
 def first_with_reference(**parameters: Any) -> dict[str, Any]:
@@ -153,20 +153,20 @@ def test_a_first_step_never_sees_the_source_that_had_not_ended() -> None:
     play.ok("a", {"n": 1})
     play.take("c")
 
-    assert expected == play.running[play._key("c", play.running)].parameters
+    assert expected == play.attempt("c").parameters
 
     play.ok("b", {"n": 2})
     play.crash()
     play.take("c")
 
-    assert expected == play.running[play._key("c", play.running)].parameters
+    assert expected == play.attempt("c").parameters
 
     play.bad("c")
     play.pass_to(1)
     play.bad("c")
     play.take("c:fallback")
 
-    assert expected == play.running[play._key("c:fallback", play.running)].parameters
+    assert expected == play.attempt("c:fallback").parameters
 
 
 def test_the_fallback_of_a_first_step_sees_what_has_ended_by_its_start() -> None:
@@ -183,7 +183,7 @@ def test_the_fallback_of_a_first_step_sees_what_has_ended_by_its_start() -> None
     play.crash()
     play.take("d:fallback")
 
-    assert {"b": 2, "c": None} == play.running[play._key("d:fallback", play.running)].parameters
+    assert {"b": 2, "c": None} == play.attempt("d:fallback").parameters
 
 
 def test_a_first_step_does_not_see_what_ends_in_its_own_group() -> None:
@@ -198,7 +198,7 @@ def test_a_first_step_does_not_see_what_ends_in_its_own_group() -> None:
     play.ok("a")
     play.take("f")
 
-    assert {"x": None} == play.running[play._key("f", play.running)].parameters
+    assert {"x": None} == play.attempt("f").parameters
 
 
 def test_a_missing_source_of_a_first_step_fails_it() -> None:

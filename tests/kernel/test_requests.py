@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def test_a_path_that_has_a_value_is_not_given_again(more: Any, path: str) -> Non
     play = Play(waiting("x"), {"n": 1, "null": None, "o": {"p": 1}, "list": [1]})
     before = play.machine.state.input
 
-    with pytest.raises(InvalidRequest, match=f"{path} has a value already"):
+    with pytest.raises(InvalidRequest, match=re.escape(f"{path} has a value already")):
         play.resume(more)
 
     assert ([], before) == (play.said, play.machine.state.input)
@@ -93,7 +94,7 @@ def test_a_resume_has_to_fit_the_schema_again() -> None:
 def test_a_resume_has_to_answer_something(more: Any, decisions: Any) -> None:
     play = Play(waiting("x", "o.p"))
 
-    with pytest.raises(InvalidRequest, match="answers nothing that it waits for: input.x"):
+    with pytest.raises(InvalidRequest, match=r"answers nothing that it waits for: input\.x"):
         play.resume(more, decisions)
 
     assert [] == play.said
@@ -203,7 +204,7 @@ def test_a_decision_has_to_be_one_and_to_be_waited_for(decisions: Any, message: 
 def test_a_decision_where_nobody_waits_for_one() -> None:
     play = Play(document({"id": "w", "type": "wait"}))
 
-    with pytest.raises(InvalidRequest, match="does not wait for a decision$"):
+    with pytest.raises(InvalidRequest, match=r"does not wait for a decision$"):
         play.resume({}, {"w": "retry"})
 
 
@@ -515,7 +516,7 @@ def test_a_held_step_does_not_ask_its_condition_again() -> None:
     play.resume({"x": 1})
     play.take("a")
 
-    assert {"x": 1} == play.turn.commands[0].parameters  # type: ignore[union-attr]
+    assert {"x": 1} == play.attempt("a").parameters
 
 
 def test_attempts_keep_their_places_over_a_pause() -> None:

@@ -163,6 +163,9 @@ class _Driving:
         """Ask for what is missing; False if nobody answers, or there is nobody to ask."""
         if not (self._screen.terminal and is_terminal(sys.stdin)):
             return False
+        if any(entry.execution for entry in execution.waiting_for):
+            # What a child waits for goes to the child: the commands at the end say so.
+            return False
         self._asking = True
         self.progress.stop()
         try:

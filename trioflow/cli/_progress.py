@@ -75,8 +75,16 @@ class PlainProgress:
             self._line(event.at, event.step, words)
         elif isinstance(event, e.AttemptFailed):
             # Of the last one, the next event will tell the same.
-            if event.retry_at is not None or event.item is not None:
+            if event.retry_at is not None:
                 self._line(event.at, event.step, attempt_words(timeline.attempt(event)))
+        elif isinstance(event, e.ItemFailed):
+            words = f"item {event.item} FAILED: {failure_words(event.failure)}"
+            self._line(event.at, event.step, words)
+        elif isinstance(event, (e.StepCompensated, e.CompensationFailed)):
+            item = "" if event.item is None else f"item {event.item} "
+            self._line(event.at, event.step, f"{item}{timeline.row(event.step).undo}")
+        elif isinstance(event, e.ChildStarted):
+            self._line(event.at, event.step, f"starts its child {event.execution}")
         elif isinstance(event, (e.AttemptInterrupted, e.AttemptCrashed)):
             self._line(event.at, event.step, attempt_words(timeline.attempt(event)))
         elif isinstance(event, e.AttemptUnresponsive):

@@ -11,7 +11,7 @@ import click
 
 from trioflow.cli._options import DEFAULT_STORE, json_option, store_option, store_to_read
 from trioflow.cli._output import STYLES, Screen
-from trioflow.cli._text import duration, inline, instant, pairs, pretty, shorten, since
+from trioflow.cli._text import count, duration, inline, instant, pairs, pretty, shorten, since
 from trioflow.cli._timeline import ENDED, Attempt, Row, Timeline
 from trioflow.cli._words import (
     answers,
@@ -32,6 +32,8 @@ _WIDEST_BAR = 40
 _NARROWEST_BAR = 10
 # Where there is no terminal whose width one could know.
 _USUAL_WIDTH = 100
+# Of a step with a thousand items only what is out of the ordinary is told, and not more of it.
+_MOST_ATTEMPTS = 30
 _INDENT = "      "
 
 
@@ -172,18 +174,26 @@ class _Page:
         if words:
             self._screen.line(_INDENT, (words, "bright_black" if faint else STYLES[row.status]))
         if self._tells_attempts(row):
-            for attempt in row.attempts:
+            told = [attempt for attempt in row.attempts if row.items is None or _unusual(attempt)]
+            for attempt in told[:_MOST_ATTEMPTS]:
                 self._attempt(attempt)
-        if row.status == "COMPLETED" and row.output is not None:
-            output = inline(row.output, _LONGEST_OUTPUT)
+            if len(told) > _MOST_ATTEMPTS:
+                more = f"{self._screen.signs.more} {len(told) - _MOST_ATTEMPTS} more attempts"
+                self._screen.line(_INDENT, (more, "bright_black"))
+        output = self._snapshot.steps[row.id].output
+        if row.status == "COMPLETED" and output is not None:
+            output = inline(output, _LONGEST_OUTPUT)
             self._screen.line(_INDENT, f"{self._screen.signs.arrow} {output}")
 
     def _step_words(self, row: Row) -> str:
         """Return what is to be said of a step that its attempts do not tell themselves."""
         if row.status == "COMPLETED":
-            return f"by {row.by}" if row.by in ("fallback", "decision") else ""
+            by = f"by {row.by}" if row.by in ("fallback", "decision") else ""
+            items = "" if row.items is None else count(row.items, "item")
+            child = f"child {row.child}" if row.child else ""
+            return ", ".join(filter(None, [by, items, child, row.undo]))
         last = row.attempts[-1] if row.attempts else None
-        if row.status == "RUNNING" and last is not None:
+        if row.status == "RUNNING" and last is not None and row.items is None:
             return ""
         told = last is not None and row.failure is not None and row.failure == last.failure
         if row.status == "FAILED" and told and self._tells_attempts(row):
@@ -192,10 +202,7 @@ class _Page:
 
     def _tells_attempts(self, row: Row) -> bool:
         """Whether the attempts are worth a line each: not for one that simply went well."""
-        return len(row.attempts) > 1 or any(
-            attempt.outcome not in ("completed", "running") or attempt.unresponsive
-            for attempt in row.attempts
-        )
+        return (len(row.attempts) > 1 and row.items is None) or any(map(_unusual, row.attempts))
 
     def _attempt(self, attempt: Attempt) -> None:
         began = since(attempt.started_at - self._timeline.began_at)
@@ -276,6 +283,10 @@ class _Page:
             self._screen.line((f"  {self._screen.signs.more} the rest: --json", "bright_black"))
 
 
+def _unusual(attempt: Attempt) -> bool:
+    return attempt.outcome not in ("completed", "running") or attempt.unresponsive
+
+
 def _when(connection: PlannedConnection) -> str:
     words = [] if connection.on == "success" else [f"on {connection.on}"]
     if connection.condition is not None:
@@ -300,7 +311,9 @@ def to_json(snapshot: Snapshot, timeline: Timeline) -> dict[str, Any]:
         "ended": snapshot.head.ended,
         "labels": dict(snapshot.head.labels),
         "input": snapshot.input,
-        "steps": [_step_to_json(row) for row in timeline.rows.values()],
+        "steps": [
+            _step_to_json(row, snapshot.steps[row.id].output) for row in timeline.rows.values()
+        ],
         "connections": [
             {
                 "id": connection.id,
@@ -320,7 +333,7 @@ def to_json(snapshot: Snapshot, timeline: Timeline) -> dict[str, Any]:
     return found
 
 
-def _step_to_json(row: Row) -> dict[str, Any]:
+def _step_to_json(row: Row, output: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": row.id,
         "type": row.type,
@@ -330,10 +343,10 @@ def _step_to_json(row: Row) -> dict[str, Any]:
         "attempts": [dict(_attempt_to_json(attempt)) for attempt in row.attempts],
     }
     if row.status == "COMPLETED":
-        found |= {"output": row.output, "by": row.by, "late": row.late}
+        found |= {"output": output, "by": row.by, "late": row.late}
     if row.failure is not None:
         found["error"] = row.failure.to_json()
-    for key in ("reason", "waits"):
+    for key in ("reason", "waits", "items", "child", "undo"):
         if value := getattr(row, key):
             found[key] = value
     return found

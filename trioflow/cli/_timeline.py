@@ -61,11 +61,17 @@ class Row:
     began_at: float | None = None
     ended_at: float | None = None
     attempts: list[Attempt] = attrs.field(factory=list)
-    output: Any = None
     failure: e.Failure | None = None
     reason: str = ""
     by: str = ""
     late: bool = False
+    # With `for_each`: how many items it has, and how many of them have ended.
+    items: int | None = None
+    items_ended: int = 0
+    # Its child execution; with `for_each` the last one that was started.
+    child: str = ""
+    # What became of undoing it, in words.
+    undo: str = ""
     # While PAUSED: what it waits for, in words.
     waits: str = ""
     wake: float | None = None
@@ -86,9 +92,19 @@ class Row:
             return None
         return (now if self.ended_at is None else self.ended_at) - self.began_at
 
-    def end_running(self, at: float, outcome: str, failure: e.Failure | None = None) -> None:
+    def end_running(
+        self,
+        at: float,
+        outcome: str,
+        failure: e.Failure | None = None,
+        *,
+        role: str | None = None,
+        item: int | None = None,
+    ) -> None:
+        """End what runs; with a role or an item only those attempts."""
         for attempt in self.running:
-            attempt.end(at, outcome, failure)
+            if role in (None, attempt.role) and item in (None, attempt.item):
+                attempt.end(at, outcome, failure)
 
 
 class Timeline:
@@ -191,6 +207,7 @@ class Timeline:
         row.status = "RUNNING"
         row.began_at = event.at
         row.wake = event.wake
+        row.items = event.items
         row.waits = ""
 
     def _step_paused(self, event: e.StepPaused) -> None:
@@ -203,9 +220,11 @@ class Timeline:
             "inputs": ", ".join(event.inputs),
             "signal": f"signal {row.signal!r}",
             "decision": "a decision",
+            "items": "decisions about its items",
+            "child": f"its child {row.child}",
         }.get(event.kind, event.kind)
 
-    def _step_retried(self, event: e.StepRetried) -> None:
+    def _step_goes_on(self, event: Any) -> None:
         row = self.row(event.step)
         row.status = "RUNNING"
         row.waits = ""
@@ -217,11 +236,30 @@ class Timeline:
         row.waits = ""
         row.failure = getattr(event, "failure", None)
         row.reason = getattr(event, "reason", "")
-        row.output = getattr(event, "output", None)
         row.by = getattr(event, "by", "")
         row.late = getattr(event, "late", False)
         outcome = {"COMPLETED": "completed", "FAILED": "failed"}.get(row.status, "stopped")
         row.end_running(event.at, outcome, row.failure)
+
+    def _item_ended(self, event: Any) -> None:
+        row = self.row(event.step)
+        row.items_ended += 1
+        outcome = {
+            e.ItemCompleted: "completed",
+            e.ItemFailed: "failed",
+        }.get(type(event), "stopped")
+        row.end_running(event.at, outcome, getattr(event, "failure", None), item=event.item)
+
+    def _child_started(self, event: e.ChildStarted) -> None:
+        self.row(event.step).child = event.execution
+
+    def _compensated(self, event: e.StepCompensated) -> None:
+        row = self.row(event.step)
+        row.end_running(event.at, "completed", role="compensate", item=event.item)
+        row.undo = "undone"
+
+    def _compensation_failed(self, event: e.CompensationFailed) -> None:
+        self.row(event.step).undo = f"could not be undone: {event.failure.message}"
 
     # ---- attempts ----
 
@@ -265,11 +303,18 @@ _HANDLERS: Mapping[type[e.Event], Callable[[Timeline, Any], None]] = {
     e.ConditionFailed: Timeline._condition_failed,
     e.StepStarted: Timeline._step_started,
     e.StepPaused: Timeline._step_paused,
-    e.StepRetried: Timeline._step_retried,
+    e.StepRetried: Timeline._step_goes_on,
+    e.StepResumed: Timeline._step_goes_on,
     e.StepCompleted: Timeline._step_ended,
     e.StepFailed: Timeline._step_ended,
     e.StepSkipped: Timeline._step_ended,
     e.StepCancelled: Timeline._step_ended,
+    e.ItemCompleted: Timeline._item_ended,
+    e.ItemFailed: Timeline._item_ended,
+    e.ItemCancelled: Timeline._item_ended,
+    e.ChildStarted: Timeline._child_started,
+    e.StepCompensated: Timeline._compensated,
+    e.CompensationFailed: Timeline._compensation_failed,
     e.AttemptStarted: Timeline._attempt_started,
     e.AttemptFailed: Timeline._attempt_failed,
     e.AttemptInterrupted: Timeline._attempt_interrupted,

@@ -45,7 +45,9 @@ def step_words(row: Row, now: float, max_attempts: int = 1) -> str:
         case "COMPLETED":
             return _completed(row)
         case "FAILED":
-            return "" if row.failure is None else failure_words(row.failure)
+            return ", ".join(
+                filter(None, ["" if row.failure is None else failure_words(row.failure), row.undo])
+            )
         case "SKIPPED":
             return row.reason
         case "PAUSED":
@@ -61,15 +63,23 @@ def _completed(row: Row) -> str:
     words = []
     if row.by in ("fallback", "decision"):
         words.append(f"by {row.by}")
-    if row.tries > 1:
+    if row.items is not None:
+        words.append(count(row.items, "item"))
+    elif row.tries > 1:
         words.append(f"{row.tries} attempts")
     if row.late:
         words.append("late")
+    if row.undo:
+        words.append(row.undo)
     return ", ".join(words)
 
 
 def _running(row: Row, now: float, max_attempts: int) -> str:
     running = row.running
+    if row.items is not None:
+        return f"{row.items_ended} of {count(row.items, 'item')}"
+    if row.child:
+        return f"in its child {row.child}"
     if len(running) > 1:
         return f"{len(running)} attempts"
     if running:
@@ -156,29 +166,33 @@ def takes_text(schema: Mapping[str, Any] | None) -> bool:
 
 def answers(execution_id: str, waiting: Iterable[Any], options: Sequence[str]) -> list[str]:
     """Return the commands that bring what is waited for; capitals are to be filled in."""
-    arguments: list[str] = []
-    signals: list[str] = []
-    found = 0
+    # What a child execution waits for goes to the child.
+    by_execution: dict[str, list[Any]] = {}
     for entry in waiting:
-        found += 1
-        if entry.kind == "input":
-            path = input_path(entry.name)
-            if path is None:
-                arguments.append("--input FILE.json")
-            elif takes_text(entry.schema):
-                arguments.append(f"-i {'.'.join(path)}=TEXT")
-            else:
-                arguments.append(f"-i {'.'.join(path)}:=JSON")
-        elif entry.kind == "decision":
-            arguments.append(f"--decide {entry.step}=retry")
-        elif entry.kind == "signal":
-            words = ["trioflow", "signal", execution_id, entry.name]
-            signals.append(f"{shlex.join(words)} JSON {shlex.join(options)}".rstrip())
-    lines = []
-    if arguments or found > len(signals) or not found:
-        start = shlex.join(["trioflow", "resume", execution_id, *options])
-        lines.append(" ".join([start, *dict.fromkeys(arguments)]))
-    return [*lines, *signals]
+        by_execution.setdefault(entry.execution or execution_id, []).append(entry)
+    commands: list[str] = []
+    for who, entries in by_execution.items():
+        arguments = [word for entry in entries if (word := _argument(entry))]
+        if arguments or any(entry.kind == "resume" for entry in entries):
+            start = shlex.join(["trioflow", "resume", who, *options])
+            commands.append(" ".join([start, *dict.fromkeys(arguments)]))
+        for entry in entries:
+            if entry.kind == "signal":
+                words = ["trioflow", "signal", who, entry.name]
+                commands.append(f"{shlex.join(words)} JSON {shlex.join(options)}".rstrip())
+    return commands
+
+
+def _argument(entry: Any) -> str:
+    """Return the argument of `resume` that answers one thing, or nothing."""
+    if entry.kind == "decision":
+        return f"--decide {shlex.quote(f'{entry.step}=retry')}"
+    if entry.kind != "input":
+        return ""
+    path = input_path(entry.name)
+    if path is None:
+        return "--input FILE.json"
+    return f"-i {'.'.join(path)}{'=TEXT' if takes_text(entry.schema) else ':=JSON'}"
 
 
 def steps_words(number: int) -> str:

@@ -204,9 +204,12 @@ class Driver:
             fact = entry.fact if isinstance(entry, Request) else entry
             try:
                 refused = self._receive(fact, recorded, perform)
+                if refused is not None and self.head.seq == 0:
+                    # A fork that cannot be: there is nothing to drive.
+                    raise refused
             except TrioflowError as error:
                 # Only a start can be refused like this, and it is alone in its inbox.
-                if not (isinstance(entry, Request) and isinstance(fact, f.Start)):
+                if not (isinstance(entry, Request) and isinstance(fact, (f.Start, f.Fork))):
                     raise
                 entry.answer(error)
                 self._lost = True

@@ -148,40 +148,58 @@ class Engine:
             head = await self.store.head(execution_id)
             if head is not None:
                 return await self._found(head, workflow, found)
-            return await self._start(workflow, found, execution_id, dict(labels or {}))
+            fact = f.Start(self.now(), execution_id, found, dict(labels or {}))
+            try:
+                return await self._start(workflow, fact)
+            except Conflict:
+                # Another engine on the same store was faster.
+                stored = await self.store.head(execution_id)
+                if stored is None:
+                    raise
+                return await self._found(stored, workflow, found)
 
-    async def _start(
+    async def fork(
         self,
-        workflow: Workflow,
-        found: Mapping[str, Any],
-        execution_id: str,
-        labels: Mapping[str, str],
+        execution: Execution,
+        from_steps: tuple[str, ...],
+        input: Mapping[str, Any],
+        workflow: Workflow | str | Path | Mapping[str, Any] | None,
         *,
-        parent: str | None = None,
-        depth: int = 0,
+        execution_id: str | None = None,
     ) -> Execution:
-        now = self.now()
+        """Start a fork of an execution; see `Execution.fork`."""
+        old = execution._machine.state
+        workflow = old.plan.workflow if workflow is None else self.workflow(workflow)
+        self.check(workflow)
+        if execution_id is not None:
+            _check_id(execution_id)
+        execution_id = execution_id or f"{workflow.id}-{random_ids.token_hex(6)}"
+        found = self.as_json("the input", input)
+        fact = f.Fork(self.now(), execution_id, old, from_steps, found, execution.labels)
+        async with self._alone_with(execution_id):
+            try:
+                return await self._start(workflow, fact)
+            except Conflict:
+                raise DuplicateExecution(execution_id, "history") from None
+
+    async def _start(self, workflow: Workflow, fact: f.Start | f.Fork) -> Execution:
+        execution_id = fact.execution_id
+        parent = fact.parent if isinstance(fact, f.Start) else None
         head = Head(
             execution_id,
             workflow.id,
             "PENDING",
             0,
-            labels={**(workflow.labels or {}), **labels},
+            labels={**(workflow.labels or {}), **fact.labels},
             parent=parent,
             owner=self.owner,
             fence=1,
-            created=now,
+            created=fact.at,
         )
         execution = Execution(self, Machine(workflow.plan, self.slots), head)
         driver = self._drive(execution)
         try:
-            await driver.ask(f.Start(now, execution_id, found, labels, parent, depth))
-        except Conflict:
-            # Another engine on the same store was faster.
-            stored = await self.store.head(execution_id)
-            if stored is None:
-                raise
-            return await self._found(stored, workflow, found)
+            await driver.ask(fact)
         except trio.Cancelled:
             driver.interrupt()
             raise
@@ -346,14 +364,14 @@ class Engine:
         async with self._alone_with(command.execution_id):
             head = await self.store.head(command.execution_id)
             if head is None:
-                return await self._start(
-                    self._known[command.workflow],
-                    command.input,
+                start = f.Start(
+                    self.now(),
                     command.execution_id,
-                    {},
+                    command.input,
                     parent=parent,
                     depth=command.depth,
                 )
+                return await self._start(self._known[command.workflow], start)
             execution = self._executions.get(head.id) or self._handle(
                 head, await self.store.read(head.id)
             )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
 
+from trioflow.definitions._model import Workflow
 from trioflow.engine._driver import Driver, NotDriven
 from trioflow.errors import (
     ExecutionCancelled,
@@ -318,6 +320,26 @@ class Execution:
         while self._status not in ENDED:
             await self._wait_change()
         return receipt(self.id, self._status, await self._engine.store.read(self.id, asked_at))
+
+    async def fork(
+        self,
+        from_steps: Iterable[str],
+        input: Mapping[str, Any] | None = None,
+        workflow: Workflow | str | Path | Mapping[str, Any] | None = None,
+        *,
+        execution_id: str | None = None,
+    ) -> Execution:
+        """Start a new execution that runs these steps, and what comes after them, again.
+
+        What the others have done is kept. `input` replaces top-level keys; with another `workflow`
+        what is kept must exist there, with the same type and an output that fits. Raises
+        `InvalidRequest` for what cannot be kept and for an execution that has not ended;
+        otherwise as `Engine.start`.
+        """
+        await self.refresh()
+        return await self._engine.fork(
+            self, tuple(from_steps), input or {}, workflow, execution_id=execution_id
+        )
 
     async def request_cancel(self, reason: str = "", grace: float | None = 0.0) -> None:
         """Ask for what `cancel` does, and return when that is durable."""

@@ -7,6 +7,7 @@ and look: nothing is claimed, continued or written.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -62,6 +63,15 @@ async def look(store: Store, execution_id: str) -> Snapshot:
     workflow = load_workflow(first.document)
     machine = Machine.from_history(workflow.plan, events)
     state = machine.state
+    waiting = list(machine.waiting_for())
+    for child_id in machine.children():
+        # One that was to be started when its engine went away is not there yet.
+        with suppress(ExecutionNotFound):
+            child = await look(store, child_id)
+            waiting += [
+                entry if entry.execution else attrs.evolve(entry, execution=child_id)
+                for entry in child.waiting_for
+            ]
     return Snapshot(
         head=head,
         workflow=workflow,
@@ -73,7 +83,7 @@ async def look(store: Store, execution_id: str) -> Snapshot:
             connection.id: decided
             for connection, decided in zip(workflow.plan.connections, state.decided, strict=True)
         },
-        waiting_for=machine.waiting_for(),
+        waiting_for=tuple(waiting),
         output=state.output,
         errors=state.failures,
         reason=state.reason,

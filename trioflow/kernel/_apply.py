@@ -549,7 +549,8 @@ class State:
                 # It never began, so it needs no record of its own.
                 item.status = CANCELLED
         self.look_at_items.pop(planned.index, None)
-        self.facts[record.id] = record.facts(record.status, record.failure)
+        kept = getattr(event, "facts", None)
+        self.facts[record.id] = kept or record.facts(record.status, record.failure)
         self.open -= 1
         touched: set[int] = set()
         for gate in planned.member_of:
@@ -607,7 +608,8 @@ class State:
         if record.started_at is None:
             record.started_at = event.at
         self.outputs[record.id] = record.output
-        if record.planned.compensate is not None and record.items is None:
+        undoable = record.items is None and event.by != "fork"
+        if undoable and record.planned.compensate is not None:
             self.to_undo.append(record.key)
 
     def _step_failed(self, event: e.StepFailed) -> None:

@@ -82,6 +82,7 @@ class ExecutionStarted(Event):
 
     `document` is the normalised document, `digest` its sha256; a store may keep equal documents
     once. `parent` is the execution whose step started this one, and `depth` how many are above it.
+    `forked_from` is the execution of which this is a fork.
     """
 
     execution_id: str
@@ -92,6 +93,7 @@ class ExecutionStarted(Event):
     labels: Mapping[str, str] = attrs.field(factory=dict)
     parent: str | None = None
     depth: int = 0
+    forked_from: str | None = None
 
 
 @attrs.frozen
@@ -255,8 +257,9 @@ class StepCompleted(Event):
     """The step is COMPLETED.
 
     `by` says what brought the output: ``attempt``, ``fallback``, ``decision``, ``signal``,
-    ``sleep``, ``trigger``, ``child``, or ``items``: then the output is the list of theirs, and is
-    not repeated here. `late`: it came in spite of a cancel or a timeout.
+    ``sleep``, ``trigger``, ``child``, ``fork`` (it was kept from the execution that was forked), or
+    ``items``: then the output is the list of theirs, and is not repeated here. `late`: it came in
+    spite of a cancel or a timeout. `facts` is what ``steps.<id>`` says of a kept step.
     """
 
     step: str
@@ -264,6 +267,7 @@ class StepCompleted(Event):
     attempt: int | None = None
     by: str = "attempt"
     late: bool = False
+    facts: Mapping[str, Any] | None = None
     taken: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
 
@@ -274,6 +278,7 @@ class StepFailed(Event):
 
     step: str
     failure: Failure
+    facts: Mapping[str, Any] | None = None
     taken: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
 
@@ -285,6 +290,7 @@ class StepSkipped(Event):
     step: str
     reason: str
     killed_by: tuple[str, ...] = ()
+    facts: Mapping[str, Any] | None = None
     taken: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
 

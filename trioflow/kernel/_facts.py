@@ -60,6 +60,20 @@ class Start(Fact):
 
 
 @attrs.frozen
+class Fork(Fact):
+    """Begin an execution with what `old`, which has ended, has done, but for some steps.
+
+    `old` is the `State` of the other execution's machine. `input` replaces keys of its input.
+    """
+
+    execution_id: str
+    old: Any
+    from_steps: tuple[str, ...]
+    input: Mapping[str, Any] = attrs.field(factory=dict)
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen
 class SlotTaken(Fact):
     """The attempt has got its slot and is to start."""
 

@@ -41,11 +41,14 @@ from trioflow.kernel._apply import (
     QUEUED,
     Key,
     Series,
+    State,
     StepRecord,
     Unit,
 )
 from trioflow.kernel._attempts import MAX_CRASHES, NOT_RETRYABLE, Attempts, retry_delay
 from trioflow.kernel._connections import (
+    Decisions,
+    decide_at_end,
     decide_waiting,
     item_scope,
     scope,
@@ -53,6 +56,14 @@ from trioflow.kernel._connections import (
     why_dead,
 )
 from trioflow.kernel._core import Outcome, Resolved, in_items_end, sentence
+from trioflow.kernel._fork import (
+    check_fits,
+    check_forkable,
+    kept_end,
+    kept_in_order,
+    running_again,
+    with_all_after,
+)
 from trioflow.kernel._requests import Waiting, accept, waiting_for
 from trioflow.kernel._states import (
     COMPLETED,
@@ -220,24 +231,75 @@ class Machine(Attempts):
         )
 
     def _start(self, fact: f.Start) -> None:
+        defaults = self.plan.workflow.input or {}
+        self._begin(fact, {**defaults, **fact.input}, parent=fact.parent, depth=fact.depth)
+
+    def _begin(self, fact: f.Start | f.Fork, input: Mapping[str, Any], **fields: Any) -> None:
         if self.state.status != PENDING:
             raise ProtocolError(f"execution {self.state.id!r} has started already")
-        workflow = self.plan.workflow
-        found = {**(workflow.input or {}), **fact.input}
         schema = self.plan.input_schema
-        problems = () if schema is None else schema.problems(found)
+        problems = () if schema is None else schema.problems(input)
         if problems:
             raise InputRejected(problems)
+        workflow = self.plan.workflow
         self._record(
             e.ExecutionStarted,
             execution_id=fact.execution_id,
             workflow=workflow.id,
             digest=workflow.digest,
             document=workflow.document,
-            input=found,
+            input=input,
             labels={**(workflow.labels or {}), **fact.labels},
-            parent=fact.parent,
-            depth=fact.depth,
+            **fields,
+        )
+
+    def _fork(self, fact: f.Fork) -> None:
+        """Begin with the ends of the steps that are kept (R30)."""
+        old: State = fact.old
+        check_forkable(old, self.plan, fact.from_steps)
+        again = running_again(old, self.plan, fact.from_steps)
+        for record in kept_in_order(old, again):
+            check_fits(old, self.plan, record)
+        self._begin(fact, {**old.input, **fact.input}, forked_from=old.id)
+        for record in kept_in_order(old, again):
+            if record.id in again:
+                continue
+            mine = self.state.step(record.id)
+            if record.status == FAILED and not self._still_tolerated(old, record, mine):
+                again |= with_all_after(self.plan, [record.id])
+                continue
+            self._keep(old, record, mine)
+
+    def _keep(self, old: State, record: StepRecord, mine: StepRecord) -> None:
+        event_type, fields = kept_end(old, record)
+        decisions = self._kept_decisions(old, record, mine)
+        self._record(event_type, **fields, taken=tuple(decisions.taken), dead=tuple(decisions.dead))
+        self._record_failed_conditions(decisions)
+
+    def _kept_decisions(self, old: State, record: StepRecord, mine: StepRecord) -> Decisions:
+        """Return what the connections of a kept step were, or are if they are new."""
+        fresh = decide_at_end(self.state, mine, record.status, record.output, record.failure)
+        before = {
+            connection.id: old.decided[connection.index] for connection in old.plan.connections
+        }
+        decisions = Decisions()
+        for index in mine.planned.outgoing:
+            name = self.plan.connections[index].id
+            taken = before.get(name)
+            if taken is None:
+                taken = True if name in fresh.taken else False if name in fresh.dead else None
+                decisions.failed += [each for each in fresh.failed if each[0] == name]
+            if taken is not None:
+                (decisions.taken if taken else decisions.dead).append(name)
+        return decisions
+
+    def _still_tolerated(self, old: State, record: StepRecord, mine: StepRecord) -> bool:
+        if mine.planned.continue_on_error:
+            return True
+        taken = self._kept_decisions(old, record, mine).taken
+        return any(
+            self.plan.connections[self.plan.connection_index[name]].on == "failure"
+            for name in taken
         )
 
     def _ask(self, request: f.Fact) -> None:
@@ -918,6 +980,7 @@ _DUE: Mapping[str, Callable[[Machine, Key], None]] = {
 
 _RECEIVE: Mapping[type[f.Fact], Callable[[Machine, Any], None]] = {
     f.Start: Machine._start,
+    f.Fork: Machine._fork,
     f.SlotTaken: Machine._slot_taken,
     f.AttemptRejected: Machine._attempt_rejected,
     f.AttemptReturned: Machine._attempt_returned,
