@@ -84,9 +84,7 @@ def begin(world: World, run: Run, unit: Unit) -> None:
     timeout = timeout_of(unit)
     if timeout is not None:
         # R14: an action that takes exactly as long has timed out.
-        world.at(
-            world.now + timeout, DEADLINE, lambda: _times_out(world, run, unit, attempt)
-        )
+        world.at(world.now + timeout, DEADLINE, lambda: _times_out(world, run, unit, attempt))
     world.began(unit, attempt)
 
 

@@ -62,10 +62,10 @@ Part = str | int
 _STOPS = r"""\s.\[\]{}()<>=!&|+*/%,"'$"""
 _STRING = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
 _PATH = rf"[^{_STOPS}]+(?:\.[^{_STOPS}]+|\[\s*(?:-?[0-9]+|{_STRING})\s*\])*"
-_REFERENCE = re.compile(rf"\$\{{\s*({_PATH}\??)\s*\}}", re.S)
+_REFERENCE = re.compile(rf"\$\{{\s*({_PATH}\??)\s*\}}", re.DOTALL)
 _SEGMENT = re.compile(
     rf"(?:^|\.)([^{_STOPS}]+)|\[\s*(?:(-?[0-9]+)|({_STRING}))\s*\]",
-    re.S,
+    re.DOTALL,
 )
 _TOKEN = re.compile(
     rf"""\s*(?:
@@ -78,9 +78,16 @@ _TOKEN = re.compile(
     | (?P<op>==|!=|<=|>=|//|&&|\|\||[-<>()\[\]}}+*/%!,])
     | (?P<end>$)
     )""",
-    re.S | re.X,
+    re.DOTALL | re.VERBOSE,
 )
-_CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+_CONSTANTS = {
+    "true": True,
+    "false": False,
+    "null": None,
+    "True": True,
+    "False": False,
+    "None": None,
+}
 _RESERVED = {"and", "or", "not", "in", "is", "exists", "len"}
 _ROOTS = {"input", "steps", "execution", "workflow", "item", "item_index", "secret"}
 _FACTS = {"status", "output", "error", "attempts", "item_errors"}
@@ -98,7 +105,7 @@ _COMPARISONS = {"==", "!=", "<", "<=", ">", ">=", "in", "not in", "is", "is not"
 def unquote(text: str) -> str:
     """Return what a quoted string means."""
     inside = text[1:-1]
-    if re.search(r"\{\{.*?\}\}", inside, re.S):
+    if re.search(r"\{\{.*?\}\}", inside, re.DOTALL):
         raise Wrong("{{ }} is not written here")
     found, position = "", 0
     while position < len(inside):
@@ -135,7 +142,7 @@ def read_path(text: str, names: Names) -> Node:
     text = text.strip()
     optional = text.endswith("?")
     text = text.removesuffix("?")
-    if not re.fullmatch(_PATH, text, re.S):
+    if not re.fullmatch(_PATH, text, re.DOTALL):
         raise Wrong(f"{text!r} is no path")
     parts: list[Part] = []
     for match in _SEGMENT.finditer(text):
@@ -591,8 +598,10 @@ def _find(node: Node, scope: Scope) -> Any:
         step, *parts = parts
         value = scope.outputs.get(step, value)
         # The word `output` may stand there or not, unless the output has such a key itself.
-        if parts and parts[0] == "output" and not (
-            isinstance(value, Mapping) and "output" in value
+        if (
+            parts
+            and parts[0] == "output"
+            and not (isinstance(value, Mapping) and "output" in value)
         ):
             parts = parts[1:]
     elif root == "steps":

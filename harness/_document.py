@@ -390,9 +390,7 @@ def _ordering(
     if any("sequence_order" in step for step in fields):
         return {
             step["id"]: frozenset(
-                other["id"]
-                for other in fields
-                if other["sequence_order"] < step["sequence_order"]
+                other["id"] for other in fields if other["sequence_order"] < step["sequence_order"]
             )
             for step in fields
         }

@@ -51,6 +51,7 @@ def end_step(
             assert failure is not None
             run.unhandled.append((failure, found.step.id))
         return
+    erred_before = len(run.erred)
     for edge in run.graph.out_of(found.step.id):
         if not edge.default:
             _decide(run, edge, found)
@@ -58,6 +59,8 @@ def end_step(
         if edge.default:
             _decide_default(run, edge, found)
     judge(run, found)
+    # The step has failed first, if it has, and then the execution for its connections.
+    note_erred(run, len(run.erred) - erred_before)
     form_group(run, run.graph.behind(found.step.id))
 
 
@@ -89,11 +92,15 @@ def test(run: Run, edge: Edge) -> None:
     elif answer.inputs:
         run.waiting_edges[edge.id] = answer.inputs  # R4: it lacks an input that can be brought
     else:
-        # R4: it errs, so it is dead, and that is nobody's failure but the execution's.
+        # R4: it errs, so it is dead; the execution has failed for it, see `note_erred`.
         run.decided[edge.id] = False
         run.waiting_edges.pop(edge.id, None)
         run.erred.add(edge.id)
-        run.unhandled.append((Failure("condition.error"), None))
+
+
+def note_erred(run: Run, count: int) -> None:
+    """R4: each connection that erred is an unhandled failure, never tolerated, never deferred."""
+    run.unhandled.extend([(Failure("condition.error"), None)] * count)
 
 
 def _decide_default(run: Run, edge: Edge, source: StepRun) -> None:
@@ -130,8 +137,7 @@ def judge(run: Run, found: StepRun) -> None:
     def leads_on(on: str) -> bool:
         # R4: while a connection is undecided it speaks for its source.
         return any(
-            edge.on == on and (run.decided.get(edge.id) or run.is_waiting(edge))
-            for edge in leaving
+            edge.on == on and (run.decided.get(edge.id) or run.is_waiting(edge)) for edge in leaving
         )
 
     # R21

@@ -256,9 +256,9 @@ class _Oracle:
             limits.append(step.deadline - self.world.now)
         for act in list(self.acts):
             moment = act.moment
-            if (
-                isinstance(moment, During)
-                and (moment.step, moment.attempt) == (attempt.name, attempt.number)
+            if isinstance(moment, During) and (moment.step, moment.attempt) == (
+                attempt.name,
+                attempt.number,
             ):
                 instant = self.world.now + moment.fraction * min(limits)
                 self.world.at(
@@ -403,16 +403,15 @@ class _Oracle:
         if act not in self.acts:
             return
         self.acts.remove(act)
+        self.world.note_fact(repr(act))
+        # What else was to happen at this instant may have happened before, or never will.
+        for instant, order, _, _ in self.world.heap:
+            if order != TIMER and instant - self.world.now < SAME:
+                self.world.note_fact("something else")
         if isinstance(act, Crash | Interrupt):
             self.answers.append("accepted")
             self.down = act.down
-            self.world.note_fact(repr(act))
-            # What else was to happen at this instant may have happened before, or never will.
-            for instant, order, _, _ in self.world.heap:
-                if order != TIMER and instant - self.world.now < SAME:
-                    self.world.note_fact("something else")
             raise _Halt("crash" if isinstance(act, Crash) else "interrupt")
-        self.world.note_fact(repr(act))
         run = self.root
         # R23: whatever is asked of what has ended is refused, also if that was just now.
         answer = "refused"
@@ -655,9 +654,7 @@ def _phase(oracle: _Oracle) -> Phase:
         status=run.status,
         steps={step.step.id: step.status for step in run.in_order()},
         calls=tuple((at, tuple(sorted(made, key=repr))) for at, made in sorted(calls.items())),
-        outputs={
-            step.step.id: step.output for step in run.in_order() if step.status == COMPLETED
-        },
+        outputs={step.step.id: step.output for step in run.in_order() if step.status == COMPLETED},
         output=run.output if run.status == COMPLETED else None,
         compensated=tuple(world.compensated),
         waiting_for=tuple(sorted(requests.waiting_for(run))),

@@ -96,15 +96,17 @@ class _Player:
                 self.store.before = isinstance(act.moment, BeforeWrite)
         documents = [self.document, *self.scenario.workflows.values()]
         try:
-            async with trioflow.testing.open_engine(
-                self.store,
-                actions=self.actors.actions(documents),
-                workflows=[trioflow.load_workflow(each) for each in documents],
-                max_concurrent_steps=self.scenario.limit,
-                secrets=self.scenario.secrets,
-                observers=[self._observe],
-            ) as self.engine:
-                await self._in_the_engine()
+            async with trio.open_nursery() as self.nursery:
+                async with trioflow.testing.open_engine(
+                    self.store,
+                    actions=self.actors.actions(documents),
+                    workflows=[trioflow.load_workflow(each) for each in documents],
+                    max_concurrent_steps=self.scenario.limit,
+                    secrets=self.scenario.secrets,
+                    observers=[self._observe],
+                ) as self.engine:
+                    await self._in_the_engine()
+                self.nursery.cancel_scope.cancel()
         except (Gone, BaseExceptionGroup):
             if not self.store.dead:
                 raise
@@ -123,20 +125,19 @@ class _Player:
         )
 
     async def _in_the_engine(self) -> None:
-        async with trio.open_nursery() as self.nursery:
-            now = trio.current_time()
-            for act in self.acts:
-                if isinstance(act.moment, AtTime) and act.moment.at >= now:
-                    self.nursery.start_soon(self._do_at, act, act.moment.at)
-            try:
-                self.execution = await self.engine.start(
-                    self.document, self.scenario.input, execution_id="x"
-                )
-            except (trioflow.UnknownAction, trioflow.InputRejected) as error:
-                self.phases.append(Phase(type(error).__name__))
-            else:
-                await self._to_the_end()
-            self.nursery.cancel_scope.cancel()
+        assert self.nursery is not None
+        now = trio.current_time()
+        for act in self.acts:
+            if isinstance(act.moment, AtTime) and act.moment.at >= now:
+                self.nursery.start_soon(self._do_at, act, act.moment.at)
+        try:
+            self.execution = await self.engine.start(
+                self.document, self.scenario.input, execution_id="x"
+            )
+        except (trioflow.UnknownAction, trioflow.InputRejected) as error:
+            self.phases.append(Phase(type(error).__name__))
+        else:
+            await self._to_the_end()
         if self.leave == "crash":
             raise Gone
 
@@ -375,5 +376,3 @@ def _lines(phases: list[Any]) -> list[str]:
             else:
                 found.append(f"{number} {key}: {json.dumps(value)}")
     return found
-
-

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness._attempts import queue, requeue_all
+from harness._attempts import requeue_all
 from harness._conditions import Absent, Names, resolve
 from harness._document import Edge
-from harness._ending import end_step, follow_siblings, form_group, judge, test
-from harness._looking import look_at_group
+from harness._ending import end_step, follow_siblings, form_group, judge, note_erred, test
 from harness._state import (
     CANCELLED,
     COMPLETED,
-    FAILED,
     FOR_EVER,
     PAUSED,
-    RUNNING,
     Run,
-    StepRun,
     Unit,
 )
 from harness._stopping import begin_stopping, shorten_grace, stop_if_there_is_a_reason
@@ -101,8 +97,10 @@ def resume(
     if run.graph.fits_input is not None and input and not run.graph.fits_input(merged):
         raise Refused("the input does not fit")
     units = _decided_units(run, decisions)
-    answered = run.pause or bool(decisions) or any(
-        kind == "input" and _has_value(merged, name) for kind, name, _ in own
+    answered = (
+        run.pause
+        or bool(decisions)
+        or any(kind == "input" and _has_value(merged, name) for kind, name, _ in own)
     )
     if not answered:
         raise Refused("it answers nothing")
@@ -138,9 +136,7 @@ def _carry_out(
     """R22: first the connections, then the decisions, then the groups, in this order."""
     run.input = merged
     was_paused, run.pause = run.pause, False
-    waiting = [
-        found.step for found in run.in_order() if brings_input and found.missing
-    ]
+    waiting = [found.step for found in run.in_order() if brings_input and found.missing]
     held = [found.step for found in run.in_order() if found.held]
     if brings_input:
         _test_again(run)
@@ -177,6 +173,7 @@ def decide(world: World, run: Run, unit: Unit, decision: Any) -> None:
 def _test_again(run: Run) -> None:
     """R4: all undecided connections are tested again, in the order of the document."""
     decided: list[Edge] = []
+    erred_before = len(run.erred)
     for edge in run.graph.edges:
         if run.is_waiting(edge) and not edge.default:
             test(run, edge)
@@ -185,6 +182,7 @@ def _test_again(run: Run) -> None:
         if run.is_waiting(edge) and edge.default:
             follow_siblings(run, edge)
             decided += [] if run.is_waiting(edge) else [edge]
+    note_erred(run, len(run.erred) - erred_before)
     for source in {edge.source: None for edge in decided}:
         judge(run, run.steps[source])
     form_group(run, [run.graph.steps[edge.target] for edge in decided])
@@ -196,11 +194,7 @@ def _test_again(run: Run) -> None:
 def signal(world: World, run: Run, name: str, payload: Any) -> None:
     """R26: the first payload that fits is kept, before the step waits or while it does."""
     found = next(
-        (
-            each
-            for each in run.in_order()
-            if each.step.type == "wait" and each.step.signal == name
-        ),
+        (each for each in run.in_order() if each.step.type == "wait" and each.step.signal == name),
         None,
     )
     if run.ended or found is None or found.ended or name in run.signals:
@@ -237,5 +231,3 @@ def cancel(world: World, run: Run, grace: float | None, *, by_parent: bool = Fal
         begin_stopping(world, run, CANCELLED, seconds, by_parent=by_parent)
     else:
         shorten_grace(world, run, seconds)
-
-

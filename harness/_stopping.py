@@ -174,9 +174,7 @@ def finish(world: World, run: Run) -> None:
 
 def _undo_of(unit: Unit) -> Unit:
     unit.undone = True
-    return Unit(
-        unit.step, unit.index, "compensate", RUNNING, item=unit.item, output=unit.output
-    )
+    return Unit(unit.step, unit.index, "compensate", RUNNING, item=unit.item, output=unit.output)
 
 
 def next_undo(world: World, run: Run) -> None:

@@ -15,12 +15,10 @@ from harness._state import (
     COMPLETED,
     ENDED,
     FAILED,
-    FOR_EVER,
     PAUSED,
     PENDING,
     RUNNING,
     STEP_TIMEOUT,
-    STOP,
     Attempt,
     Failure,
     Run,
@@ -32,9 +30,7 @@ from harness._world import World
 _MOST_CRASHES = 3
 
 
-def fill(
-    world: World, names: Names, template: Any, scope: Scope
-) -> tuple[Any, Any, Absent, bool]:
+def fill(world: World, names: Names, template: Any, scope: Scope) -> tuple[Any, Any, Absent, bool]:
     """Resolve a template: as it is kept, as it is called, what it lacks, and a secret, too."""
     value, absent = resolve(template, names, scope)
     # R10: secrets are put in when the attempt is called.
@@ -328,5 +324,3 @@ def _stand_still(world: World, found: StepRun, still: bool) -> None:
         found.deadline = world.now + found.time_left
         found.time_left = None
         world.tick(found.deadline)
-
-

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from trioflow import blocking
 
 Normalise = Callable[[str], str]
 Write = Callable[[str, Any], Path]
@@ -167,31 +168,13 @@ def test_a_fallback_is_told(do: Any, kitchen: str, store_document: Write) -> Non
     assert "by fallback" in result.stderr
 
 
-def test_a_store_that_an_engine_has_open(do: Any, run_tea: Any, here: Path) -> None:
+def test_a_store_that_an_engine_has_open(do: Any, run_tea: Any) -> None:
     """Looking works beside it, and everything else says plainly who is in the way."""
-    import trio
-
-    import trioflow
-
     run_tea("--id", "one", exits=3)
-
-    async def beside() -> None:
-        async with trioflow.open_engine("sqlite:trioflow.db", recover=False):
-            await trio.to_thread.run_sync(look)
-
-    def look() -> None:
-        import subprocess
-
-        for command, code in (("list", 0), ("show one", 0), ("cancel one", 2), ("resume one", 2)):
-            done = subprocess.run(
-                [sys.executable, "-m", "trioflow", *command.split()],
-                check=False,
-                capture_output=True,
-                text=True,
-            )
-            assert code == done.returncode, done.stderr
-            if code:
-                assert "in use by another engine" in done.stderr
-                assert "trioflow show" in done.stderr
-
-    trio.run(beside)
+    with blocking.open_engine("sqlite:trioflow.db", recover=False):
+        for command in (["list"], ["show", "one"], ["history", "one"], ["graph", "one"]):
+            do(*command)
+        for command in (["cancel", "one"], ["resume", "one"], ["signal", "one", "bell"]):
+            result = do(*command, exits=2)
+            assert "in use by another engine" in result.stderr
+            assert "trioflow show" in result.stderr

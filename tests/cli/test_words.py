@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ def test_how_steps_end() -> None:
 
 
 def test_items_children_and_undoing() -> None:
-    began = (e.StepStarted, "a", None, None, (), 3)
+    began = (partial(e.StepStarted, step="a", items=3),)
     items = (
         began,
         (e.AttemptStarted, "a", 1, "step", 0),
@@ -256,7 +257,7 @@ def test_commands_that_answer() -> None:
     assert ["trioflow resume x --store 'a b' --input FILE.json"] == _words.answers(
         "x", waiting[2:3], ["--store", "a b"]
     )
-    assert ["trioflow resume 'x:s' --decide 's[3]=retry'"] == _words.answers(
+    assert ["trioflow resume x:s --decide 's[3]=retry'"] == _words.answers(
         "x", [Waiting("decision", step="s[3]", execution="x:s")], []
     )
     assert ["trioflow resume x"] == _words.answers("x", [Waiting("resume")], [])

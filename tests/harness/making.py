@@ -287,7 +287,11 @@ class Maker:
             steps=scripts[0],
             fallbacks=scripts[1],
             actions=self.acts(ids),
-            limit=self.one((1, 2, 5)) if "limit" in self.features else 5,
+            # Not fewer slots than `max_concurrent_steps`: the engine gives its own slots in any
+            # order then, and not in that of the document (R8).
+            limit=max(self.one((1, 2, 5)), document.get("max_concurrent_steps", 1))
+            if "limit" in self.features
+            else 9,
         )
         return self.answered(scenario)
 

@@ -33,6 +33,10 @@ ANSWERS = (
     f.AttemptStopped,
     f.AttemptLeft,
     f.AttemptHangs,
+    f.ChildRejected,
+    f.ChildEnded,
+    f.ChildPaused,
+    f.ChildResumed,
     f.TimePassed,
 )
 
@@ -72,6 +76,7 @@ class Play:
         self.queued: dict[Key, c.QueueAttempt] = {}
         self.running: dict[Key, c.RunAttempt] = {}
         self.stopping: dict[Key, None] = {}
+        self.children: dict[str, c.StartChild] = {}
         self.finished = False
         self._laws = Laws(self) if checked else None
         if start:
@@ -95,6 +100,11 @@ class Play:
     def _perform(self, command: c.Command) -> None:
         if isinstance(command, c.Finish):
             self.finished = True
+            return
+        if isinstance(command, c.StartChild):
+            self.children[str(command.address)] = command
+            return
+        if isinstance(command, (c.StopChild, c.PauseChild, c.ResumeChild)):
             return
         assert isinstance(command, (c.QueueAttempt, c.DropAttempt, c.RunAttempt, c.CancelAttempt))
         key = (command.address, command.attempt)
@@ -146,6 +156,13 @@ class Play:
     def left(self, name: str) -> None:
         """Let the attempt be interrupted, because the engine is left."""
         self.tell(f.AttemptLeft(self.now, *self._answered(name)))
+
+    def child_ends(
+        self, name: str, status: str, output: Any = None, *failures: e.Failure
+    ) -> None:
+        """Let a child execution end."""
+        address = self.children.pop(name).address
+        self.tell(f.ChildEnded(self.now, address, status, output, failures))
 
     def pass_to(self, instant: float) -> None:
         """Let time pass."""
@@ -223,12 +240,7 @@ class Play:
     @property
     def asked(self) -> list[str]:
         """The commands of the last turn, in a few words each."""
-        return [
-            "Finish"
-            if isinstance(command, c.Finish)
-            else f"{type(command).__name__} {command.address} {command.attempt}"  # type: ignore[attr-defined]
-            for command in self.turn.commands
-        ]
+        return [command_in_words(command) for command in self.turn.commands]
 
     @property
     def waits(self) -> list[str]:
@@ -249,6 +261,16 @@ def decided(machine: Machine) -> dict[str, bool | None]:
     return {connection.id: state.decided[connection.index] for connection in state.plan.connections}
 
 
+def command_in_words(command: c.Command) -> str:
+    words = [type(command).__name__]
+    for field in ("address", "attempt", "execution_id"):
+        if hasattr(command, field):
+            words.append(str(getattr(command, field)))
+    if isinstance(command, c.StopChild):
+        words.append(f"grace {command.grace}")
+    return " ".join(words)
+
+
 def in_words(event: e.Event) -> str:
     """Return the event's name, and what it is about."""
     words = [event.type]
@@ -256,8 +278,13 @@ def in_words(event: e.Event) -> str:
     words += [str(getattr(event, field)) for field in fields if getattr(event, field, None)]
     if getattr(event, "role", "step") != "step":
         words[-1] += f":{event.role}"  # type: ignore[attr-defined]
-    if isinstance(event, (e.StepFailed, e.AttemptFailed, e.ConditionFailed)):
+    failing = (e.StepFailed, e.ItemFailed, e.AttemptFailed, e.CompensationFailed, e.ConditionFailed)
+    if isinstance(event, failing):
         words.append(event.failure.code)
+    if getattr(event, "item", None) is not None:
+        words[1] = f"{words[1].partition(':')[0]}[{event.item}]" + "".join(  # type: ignore[attr-defined]
+            words[1].partition(":")[1:]
+        )
     words += [f"+{connection}" for connection in getattr(event, "taken", ())]
     words += [f"-{connection}" for connection in getattr(event, "dead", ())]
     return " ".join(words)
@@ -379,11 +406,15 @@ def observe(machine: Machine) -> dict[str, Any]:
         "output": state.output,
         "failures": state.failures,
         "reason": state.reason,
-        "steps": [_observe_step(record) for record in state.steps],
+        "steps": [_observe_unit(record) for record in state.steps],
         "outputs": state.outputs,
         "facts": state.facts,
         "decided": state.decided,
         "counters": (state.open, state.running, state.paused),
+        "paused items": sorted(state.paused_items),
+        "children": sorted(state.children),
+        "to undo": state.to_undo,
+        "not undone": state.undo_failures,
         "attempting": sorted(state.attempting),
         "waiting connections": sorted(state.waiting_connections),
         "unhandled": list(state.unhandled.items()),
@@ -403,23 +434,25 @@ def observe(machine: Machine) -> dict[str, Any]:
     }
 
 
-def _observe_step(record: Any) -> dict[str, Any]:
-    found = attrs.asdict(
-        record,
-        recurse=False,
-        filter=attrs.filters.exclude("planned", "series", "fallback"),
-    )
-    for role in ("series", "fallback"):
-        series = getattr(record, role)
+_ROLES = ("series", "fallback", "undo")
+# What is not recorded, and no more than remembered: it is found out again.
+_REMEMBERED = ("parameters", "place", "values", "next_item")
+
+
+def _observe_unit(unit: Any) -> dict[str, Any]:
+    apart = attrs.filters.exclude("planned", "child", "items", *_ROLES, *_REMEMBERED)
+    found = attrs.asdict(unit, recurse=False, filter=apart)
+    for role in _ROLES:
+        series = getattr(unit, role)
         if series is not None:
-            found[role] = attrs.asdict(
-                series,
-                recurse=False,
-                filter=attrs.filters.exclude("parameters", "place"),
-            )
-            if record.status != "RUNNING" or series is not record.current:
+            found[role] = attrs.asdict(series, recurse=False, filter=apart)
+            if (unit.status != "RUNNING" and role != "undo") or series is not unit.current:
                 # Over, or at a stand: what it was doing means nothing any more.
                 del found[role]["phase"], found[role]["stop"]
+    if unit.child is not None:
+        found["child"] = attrs.asdict(unit.child)
+    if getattr(unit, "items", None) is not None:
+        found["items"] = [_observe_unit(item) for item in unit.items]
     return found
 
 

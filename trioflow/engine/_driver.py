@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 # short enough for somebody who watches.
 UNRESPONSIVE_AFTER = 10.0
 
+# An execution that has nothing to do for longer than so many seconds leaves memory. To bring it
+# back takes about a millisecond, so a minute is long.
+PARK_AFTER = 60.0
+
 Key = tuple[f.Address, int]
 
 
@@ -75,6 +79,8 @@ class Driver:
         self.machine = machine
         self.head = head
         self.stopped = trio.Event()
+        # Whether it stopped because there is nothing to do (until its machine's deadline).
+        self.parked = False
         self._engine = engine
         self._publish = publish
         self._inbox: list[f.Fact | Request] = []
@@ -143,6 +149,7 @@ class Driver:
                 while True:
                     await self._round()
                     if self._over():
+                        self.parked = not (self._interrupting or self._lost)
                         break
                     await self._wait()
                 # Only tasks that wait for a slot can be left.
@@ -158,7 +165,17 @@ class Driver:
             return False
         if self._interrupting or self._lost:
             return not self._inbox
-        return self.machine.state.status in ENDED
+        return self.machine.state.status in ENDED or self._can_be_parked()
+
+    def _can_be_parked(self) -> bool:
+        """Whether there is nothing to do until somebody comes, or for a long time.
+
+        A child stays: its parent follows it.
+        """
+        if self._inbox or self._queue or self._waiting or self.head.parent is not None:
+            return False
+        deadline = self.machine.deadline
+        return deadline is None or deadline > self._engine.now() + PARK_AFTER
 
     async def _wait(self) -> None:
         if self._inbox:

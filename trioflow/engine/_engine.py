@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import random
 import secrets as random_ids
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from trioflow.definitions._graph import Plan
 from trioflow.definitions._model import Workflow
 from trioflow.definitions._schemas import to_json
 from trioflow.definitions._secrets import Secrets, find_secret
-from trioflow.engine._driver import Driver
+from trioflow.engine._driver import Driver, NotDriven
 from trioflow.engine._execution import Execution
 from trioflow.errors import (
     Conflict,
@@ -85,6 +86,9 @@ class Engine:
         self._known: dict[str, Workflow] = {}
         self._executions: WeakValueDictionary[str, Execution] = WeakValueDictionary()
         self._drivers: dict[str, Driver] = {}
+        # What has left memory until an instant.
+        self._parked: list[tuple[float, str]] = []
+        self._parked_earlier = trio.Event()
         # Executions that are being started or continued: one task at a time may.
         self._busy: dict[str, trio.Event] = {}
         self._nursery: trio.Nursery | None = None
@@ -456,6 +460,31 @@ class Engine:
                 del self._drivers[execution.id]
             execution._driver = None
             execution._wake()
+        due = driver.machine.deadline
+        if due is not None and not self._leaving.is_set() and driver.parked:
+            heapq.heappush(self._parked, (due, execution.id))
+            self._parked_earlier.set()
+
+    async def _wake_parked(self) -> None:
+        """Continue the executions that have left memory, when they are due."""
+        while True:
+            self._parked_earlier = trio.Event()
+            due = self._parked[0][0] if self._parked else float("inf")
+            with trio.CancelScope(deadline=self.trio_time(due)):
+                await self._parked_earlier.wait()
+            while self._parked and self._parked[0][0] <= self.now():
+                _, execution_id = heapq.heappop(self._parked)
+                if execution_id not in self._drivers:
+                    await self._continue_if_open(execution_id)
+
+    async def _continue_if_open(self, execution_id: str) -> None:
+        try:
+            execution = await self.execution(execution_id)
+            if execution.status not in ENDED:
+                await self.continue_execution(execution)
+        except (ExecutionNotFound, InvalidRequest, NotDriven):
+            # It was deleted, or has ended, or belongs to another engine by now.
+            return
 
     async def _found(self, head: Head, workflow: Workflow, input: Mapping[str, Any]) -> Execution:
         """Return the execution that is there already, if it is the one that is meant."""
@@ -470,7 +499,7 @@ class Engine:
         if execution.status not in ENDED and execution._driver is None:
             try:
                 await self._continue(execution)
-            except InvalidRequest:
+            except (InvalidRequest, NotDriven):
                 # It may have ended since it was read; then there is nothing to continue.
                 await execution.refresh()
                 if execution.status not in ENDED:
@@ -506,7 +535,7 @@ class Engine:
                     await self.continue_execution(execution)
                 except (UnknownAction, UnknownWorkflow, DefinitionError) as error:
                     left.append(f"{head.id} ({error})")
-                except InvalidRequest:
+                except (InvalidRequest, NotDriven):
                     # Another engine was faster.
                     continue
                 else:
@@ -526,11 +555,19 @@ class Engine:
             await self.store.renew(self.owner, ttl=LEASE)
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
+                nursery.start_soon(self._until_left, self._wake_parked)
                 task_status.started()
                 await self._leaving.wait()
                 for driver in tuple(self._drivers.values()):
                     driver.interrupt()
             await self.store.renew(self.owner, ttl=0.0)
+
+    async def _until_left(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something for as long as the engine is open."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work)
+            await self._leaving.wait()
+            nursery.cancel_scope.cancel()
 
     def leave(self) -> None:
         """Begin to leave: nothing new starts, what runs is interrupted."""
