@@ -71,6 +71,7 @@ def execute(plan: Plan) -> list[e.Event]:
 def measure(plan: Plan, times: int, executions: int) -> tuple[float, float]:
     """Return CPU seconds per step to execute, and to rebuild: the best of so many times."""
     forwards, backwards = [], []
+    history: list[e.Event] = []
     for _ in range(times):
         start = time.process_time()
         for _ in range(executions):

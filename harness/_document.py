@@ -15,7 +15,7 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from referencing import Registry
 
-from harness._conditions import Names, Node, read_condition, steps_of, steps_of_template
+from harness._reading import Names, Node, read_condition, steps_of, steps_of_template
 
 Document = Mapping[str, Any]
 
@@ -405,8 +405,9 @@ def _edges(
 ) -> Iterator[Edge]:
     written = [dict(edge) for edge in document.get("connections") or ()]
     for step in fields:
-        for source in step.get("depends_on") or ():
-            written.append({"source": source, "target": step["id"]})
+        written += [
+            {"source": source, "target": step["id"]} for source in step.get("depends_on") or ()
+        ]
     seen: Counter[tuple[str, str]] = Counter()
     for index, edge in enumerate(written):
         pair = edge["source"], edge["target"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from harness._conditions import Absent, Wrong, evaluate
+from harness._conditions import Absent, evaluate
 from harness._document import Edge, Step
+from harness._reading import Wrong
 from harness._state import CANCELLED, COMPLETED, FAILED, SKIPPED, Failure, Run, StepRun
 
 # R2: what becomes of a connection when its source ends, True where its condition is asked.

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness._attempts import queue
-from harness._conditions import Absent, Scope, Wrong, evaluate, resolve
+from harness._conditions import Absent, Scope, evaluate, resolve
 from harness._document import Step, read_duration, read_instant
 from harness._ending import end_step, verdict_of_join
+from harness._reading import Wrong
 from harness._state import (
     COMPLETED,
     FAILED,

@@ -1,24 +1,23 @@
 """The oracle: what the rules of docs/semantics.md say will happen. It shares no code with trioflow.
 
-A discrete-event simulation. A fact is worked off as the page says under "How one fact is worked
-off"; the rules themselves stand beside this module: `_ending` (connections, joins), `_looking`
-(steps that start), `_attempts` and `_units` (attempts and items), `_stopping` (the end of an
-execution) and `_requests` (what people ask for).
+A discrete-event simulation. `_working` works off one fact after the other, as the page says; the
+rules themselves stand beside it: `_ending` (connections, joins), `_looking` (steps that start),
+`_attempts` and `_units` (attempts and items), `_stopping` (the end of an execution), `_requests`
+(what people ask for), `_children` (what steps of type workflow start).
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
 
 import attrs
 
 from harness import _requests as requests
-from harness._attempts import ask, begin, drop, give_slots, queue, timeout_of
-from harness._document import Document, Graph, Step, read_document
-from harness._ending import end_step
-from harness._looking import look_at_group
+from harness._attempts import timeout_of
+from harness._children import Family
+from harness._document import Document, Graph, read_document
 from harness._scenario import (
     Act,
     AtTime,
@@ -35,45 +34,9 @@ from harness._scenario import (
     Signal,
     seconds_of,
 )
-from harness._state import (
-    CANCELLED,
-    COMPLETED,
-    FAILED,
-    FOR_EVER,
-    PAUSED,
-    RUNNING,
-    STEP_TIMEOUT,
-    STOP,
-    Attempt,
-    Failure,
-    Run,
-    StepRun,
-    Unit,
-)
-from harness._stopping import (
-    begin_stopping,
-    end_grace,
-    end_if_over,
-    stop_if_there_is_a_reason,
-    undo_gone,
-    undo_over,
-    work_out_status,
-)
-from harness._units import (
-    attempt_over,
-    cancel,
-    complete,
-    cut_short,
-    fail,
-    gone,
-    items_go_on,
-    lack_of_secret,
-    refresh,
-    stop_items,
-)
+from harness._state import COMPLETED, PAUSED, RUNNING, Attempt, Run, StepRun, Unit
+from harness._stopping import work_out_status
 from harness._world import ACT, SAME, TIMER, World
-
-_MOST_LEVELS = 32
 
 
 @attrs.frozen
@@ -100,301 +63,11 @@ class _Halt(Exception):
 
 
 @attrs.define(eq=False)
-class _Oracle:
-    scenario: Scenario
-    graphs: dict[str, Graph]
-    world: World
-    root: Run
+class _Oracle(Family):
     acts: list[Act]
     answers: list[str] = attrs.field(factory=list)
     # For how long no engine runs after the phase.
     down: float = 0.0
-
-    # ---- time and facts ----
-
-    def fact(self, run: Run, what: Callable[[], None] | None = None) -> None:
-        """Work off one fact, with what is due before it."""
-        if run.ended:
-            return
-        run.transaction += 1
-        self.settle_due(run)
-        if what is not None and not run.ended:
-            what()
-            stop_if_there_is_a_reason(self.world, run)
-        while True:
-            self.work_off_groups(run)
-            if run.ended or not self.next_due(run):
-                break
-            self.settle_due(run)
-        end_if_over(self.world, run)
-        work_out_status(self.world, run)
-        give_slots(self.world, run)
-
-    def work_off_groups(self, run: Run) -> None:
-        while run.groups:
-            look_at_group(self.world, run, run.groups.popleft())
-            stop_if_there_is_a_reason(self.world, run)
-
-    def settle_due(self, run: Run) -> None:
-        """R14: what is due comes before the fact, in the order of its instants."""
-        while not run.ended and (due := self.next_due(run)):
-            for each in due:
-                each()
-            stop_if_there_is_a_reason(self.world, run)
-            self.work_off_groups(run)
-
-    def next_due(self, run: Run) -> list[Callable[[], None]]:
-        """Return what is to be recorded together at the earliest instant that is due."""
-        found: dict[tuple[float, int], list[Callable[[], None]]] = {}
-
-        def note(instant: float | None, order: int, what: Callable[[], None]) -> None:
-            if instant is not None and instant <= self.world.now:
-                found.setdefault((instant, order), []).append(what)
-
-        if run.compensating:
-            for unit in run.units():
-                note(unit.retry_at, 3, lambda unit=unit: self.back_off_over(run, unit))
-        else:
-            if run.status != PAUSED:
-                note(run.deadline, 0, lambda: self.execution_times_out(run))
-            if run.stopping is not None and not run.stopping.over:
-                note(run.stopping.grace_end, 1, lambda: end_grace(self.world, run))
-            for step in run.in_order():
-                note(step.deadline, 2, lambda step=step: self.step_times_out(run, step))
-                note(step.wake, 3, lambda step=step: self.wakes(run, step))
-                for unit in step.units:
-                    note(unit.retry_at, 3, lambda unit=unit: self.back_off_over(run, unit))
-        return found[min(found)] if found else []
-
-    def tick(self, instant: float) -> None:
-        """Look at the clock again at this instant."""
-        if instant < FOR_EVER:
-            self.world.at(instant, TIMER, self.time_passes)
-
-    def time_passes(self) -> None:
-        for run in self.all_runs():
-            if not run.ended and self.next_due(run):
-                # What is due at one instant has an order of its own: it is one fact.
-                self.world.note_fact(f"the clock of {run.id}")
-                self.fact(run)
-        self.halt_if_over()
-
-    def all_runs(self) -> list[Run]:
-        found = [self.root]
-        for run in found:
-            found.extend(run.children())
-        return found
-
-    # ---- what is due (R14) ----
-
-    def execution_times_out(self, run: Run) -> None:
-        run.deadline = None
-        failure = Failure("timeout.execution")
-        run.unhandled.append((failure, None))
-        if run.stopping is None:
-            # R22: under every `on_failure` as if it were `cancel`.
-            begin_stopping(self.world, run, FAILED, 0.0)
-            run.unhandled.remove((failure, None))
-            run.unhandled.insert(0, (failure, None))
-        elif not run.stopping.over:
-            end_grace(self.world, run)  # R22: it ends the grace
-
-    def step_times_out(self, run: Run, step: StepRun) -> None:
-        if step.ended:
-            return
-        step.deadline = None
-        if step.step.for_each is not None and step.units:
-            step.cut_by = step.cut_by or STEP_TIMEOUT  # R19
-            stop_items(self.world, run, step, STEP_TIMEOUT)
-            items_go_on(self.world, run, step)
-            return
-        unit = step.units[0] if step.units else None
-        if unit is not None and unit.current is not None and unit.current.gone is None:
-            ask(self.world, run, unit, STEP_TIMEOUT)  # R14: it ends once it has stopped
-            return
-        if unit is not None and unit.child is not None and not unit.child.ended:
-            self.stop_child(unit, STEP_TIMEOUT, 0.0)
-            return
-        if unit is not None:
-            unit.current = None  # R17: an attempt that is gone needs no stopping
-            drop(self.world, run, unit)
-            cut_short(self.world, run, unit, STEP_TIMEOUT)
-        else:
-            end_step(run, step, FAILED, failure=Failure(STEP_TIMEOUT))
-
-    def wakes(self, run: Run, step: StepRun) -> None:
-        step.wake = None
-        if not step.ended:
-            end_step(run, step, COMPLETED)
-
-    def back_off_over(self, run: Run, unit: Unit) -> None:
-        if unit.retry_at is not None:
-            unit.retry_at = None
-            queue(run, unit)
-
-    # ---- attempts ----
-
-    def start(self, run: Run, unit: Unit) -> None:
-        """An attempt has its slot: record its start and call it (R17)."""
-        if lacks_secret(unit):
-            run.holding -= 1
-            self.world.free += 1
-
-            def what() -> None:
-                lack_of_secret(self.world, run, unit)
-
-            self.world.at(self.world.now, TIMER, lambda: self.fact(run, what))
-            return
-        begin(self.world, run, unit)
-
-    def began(self, unit: Unit, attempt: Attempt) -> None:
-        """Plan what is to be done during this attempt."""
-        seconds = seconds_of(attempt.behaviour, attempt.name, attempt.number)
-        limits = [seconds, timeout_or_for_ever(unit)]
-        step = self.step_run(unit)
-        if step is not None and step.deadline is not None:
-            limits.append(step.deadline - self.world.now)
-        for act in list(self.acts):
-            moment = act.moment
-            if isinstance(moment, During) and (moment.step, moment.attempt) == (
-                attempt.name,
-                attempt.number,
-            ):
-                instant = self.world.now + moment.fraction * min(limits)
-                self.world.at(
-                    instant,
-                    ACT,
-                    lambda act=act: self.do(act) if unit.current is attempt else None,
-                )
-
-    def step_run(self, unit: Unit) -> StepRun | None:
-        for run in self.all_runs():
-            found = run.steps.get(unit.step.id)
-            if found is not None and unit in found.units:
-                return found
-        return None
-
-    def over(
-        self, run: Run, unit: Unit, attempt: Attempt, failure: Failure | None, output: Any
-    ) -> None:
-        """An attempt has ended, and left its slot."""
-        if run.ended:
-            return
-
-        def what() -> None:
-            if unit.current is not attempt:
-                return
-            unit.current = None
-            if unit.role == "compensate":
-                undo_over(self.world, run, unit, attempt, failure)
-            else:
-                attempt_over(self.world, run, unit, attempt, failure, output)
-                if unit.retry_at is not None:
-                    self.tick(unit.retry_at)
-
-        # R15: the slot is free as soon as the attempt has really stopped.
-        run.holding -= 1
-        self.world.free += 1
-        self.fact(run, what)
-        self.halt_if_over()
-
-    # ---- children (R28) ----
-
-    def child_graph(self, step: Step) -> Graph:
-        return self.graphs[str(step.fields["workflow"])]
-
-    def unfit_child(self, step: Step, value: Any) -> bool:
-        graph = self.child_graph(step)
-        whole = {**(graph.fields.get("input") or {}), **value}
-        return graph.fits_input is not None and not graph.fits_input(whole)
-
-    def start_child(self, run: Run, unit: Unit) -> None:
-        if run.depth + 1 > _MOST_LEVELS:
-            fail(self.world, run, unit, Failure("workflow.failed"))
-            return
-        graph = self.child_graph(unit.step)
-        whole = {**(graph.fields.get("input") or {}), **unit.parameters}
-        child = new_run(graph, f"{run.id}:{unit.name.replace('[', ':').rstrip(']')}", whole, self)
-        child.parent, child.parent_unit = run, unit
-        child.prefix = f"{run.prefix}{unit.name}/"
-        child.depth = run.depth + 1
-        unit.child = child
-        unit.status = RUNNING
-        child.pause = run.pause
-        self.world.at(self.world.now, TIMER, lambda: self.first_fact(child))
-
-    def first_fact(self, child: Run) -> None:
-        if child.status == "PENDING" and not child.ended:
-            open_run(self, child)
-
-    def stop_child(self, unit: Unit, reason: str, grace: float) -> None:
-        child = unit.child
-        assert child is not None
-        if reason == STOP and grace > 0:
-            reason = "grace"
-        # R28: the first reason counts, but the end of a grace comes after the grace.
-        if reason and unit.child_asked in (None, "grace"):
-            unit.child_asked = reason
-        seconds = None if grace == FOR_EVER else grace
-
-        def what() -> None:
-            requests.cancel(self.world, child, seconds, by_parent=True)
-
-        if child.status == "PENDING":
-            child.status = RUNNING
-        self.world.at(self.world.now, TIMER, lambda: self.fact(child, what))
-
-    def pause_child(self, child: Run) -> None:
-        def what() -> None:
-            if child.stopping is None and not child.compensating and not child.pause:
-                requests.pause(self.world, child)
-
-        self.world.at(self.world.now, TIMER, lambda: self.fact(child, what))
-
-    def resume_child(self, child: Run) -> None:
-        def what() -> None:
-            if child.pause:
-                requests.resume(self.world, child, None, None)
-
-        self.world.at(self.world.now, TIMER, lambda: self.fact(child, what))
-
-    def child_changed(self, child: Run) -> None:
-        run, unit = child.parent, child.parent_unit
-        assert run is not None
-        assert unit is not None
-
-        def what() -> None:
-            if unit.child is child and not child.ended:
-                unit.status = PAUSED if child.status == PAUSED else RUNNING
-                refresh(self.world, run, unit)
-
-        self.world.at(self.world.now, TIMER, lambda: self.fact(run, what))
-
-    def run_ended(self, child: Run) -> None:
-        run, unit = child.parent, child.parent_unit
-        if run is None or unit is None:
-            return
-        self.world.at(
-            self.world.now,
-            TIMER,
-            lambda: self.fact(run, lambda: self.child_over(run, unit, child)),
-        )
-
-    def child_over(self, run: Run, unit: Unit, child: Run) -> None:
-        asked = unit.child_asked
-        by_parent = child.stopping is not None and child.stopping.by_parent
-        fits = unit.step.fits_output
-        if child.status == COMPLETED and (fits is None or fits(child.output)):
-            complete(self.world, run, unit, child.output)  # also late
-        elif asked in (STEP_TIMEOUT, STOP, "item"):
-            cut_short(self.world, run, unit, asked)
-        elif child.status == COMPLETED:
-            fail(self.world, run, unit, Failure("schema.output"))
-        elif child.status == CANCELLED and asked == "grace" and by_parent:
-            cancel(self.world, run, unit)
-        else:
-            code = "workflow.failed" if child.status == FAILED else "workflow.cancelled"
-            fail(self.world, run, unit, Failure(code))
 
     # ---- acts ----
 
@@ -412,7 +85,7 @@ class _Oracle:
             self.answers.append("accepted")
             self.down = act.down
             raise _Halt("crash" if isinstance(act, Crash) else "interrupt")
-        run = self.root
+        run = next((each for each in self.everybody() if each.prefix == _prefix(act)), self.root)
         # R23: whatever is asked of what has ended is refused, also if that was just now.
         answer = "refused"
 
@@ -427,6 +100,13 @@ class _Oracle:
         self.fact(run, what)
         self.answers.append(answer)
         self.halt_if_over()
+
+    def everybody(self) -> list[Run]:
+        """Return all executions that there are, ended ones, too."""
+        found = [self.root]
+        for run in found:
+            found.extend(unit.child for unit in run.units() if unit.child is not None)
+        return found
 
     def ask_for(self, run: Run, act: Act) -> None:
         if isinstance(act, Resume):
@@ -469,72 +149,36 @@ class _Oracle:
             return halt.why
         return ""
 
+    def began(self, unit: Unit, attempt: Attempt) -> None:
+        """Plan what is to be done during this attempt."""
+        seconds = seconds_of(attempt.behaviour, attempt.name, attempt.number)
+        limits = [seconds]
+        timeout = timeout_of(unit)
+        if timeout is not None:
+            limits.append(timeout)
+        step = self.step_run(unit)
+        if step is not None and step.deadline is not None:
+            limits.append(step.deadline - self.world.now)
+        for act in list(self.acts):
+            moment = act.moment
+            if isinstance(moment, During) and (moment.step, moment.attempt) == (
+                attempt.name,
+                attempt.number,
+            ):
+                instant = self.world.now + moment.fraction * min(limits)
+                self.world.at(instant, ACT, partial(self.do_during, act, unit, attempt))
 
-def lacks_secret(unit: Unit) -> bool:
-    """Whether the attempt needs a secret that nobody knows (R10)."""
-    if unit.role == "compensate":
-        return False
-    return unit.fallback_lacks_secret if unit.role == "fallback" else unit.lacks_secret
+    def do_during(self, act: Act, unit: Unit, attempt: Attempt) -> None:
+        """Do what was to be done while an attempt runs, if it still does."""
+        if unit.current is attempt:
+            self.do(act)
 
-
-def timeout_or_for_ever(unit: Unit) -> float:
-    """Return how long its attempt may take."""
-    found = timeout_of(unit)
-    return FOR_EVER if found is None else found
-
-
-# ---- starting, opening again ----
-
-
-def new_run(graph: Graph, id: str, input: Mapping[str, Any], oracle: _Oracle) -> Run:
-    """Return an execution whose start is not recorded yet."""
-    limit = graph.fields.get("max_concurrent_steps") or oracle.scenario.limit
-    steps = {step.id: StepRun(step) for step in graph.steps.values()}
-    return Run(graph, id, input, oracle.world.now, limit, steps)
-
-
-def open_run(oracle: _Oracle, run: Run) -> None:
-    """Record the start of an execution, and look at what nothing holds back."""
-    run.started_at = oracle.world.now
-    run.status = RUNNING
-    if run.graph.timeout is not None:
-        run.deadline = oracle.world.now + run.graph.timeout
-        oracle.tick(run.deadline)
-
-    def first() -> None:
-        group = [
-            step
-            for step in run.graph.steps.values()
-            if not step.gates and not run.graph.into(step.id)
-        ]
-        for step in group:
-            run.steps[step.id].grouped = True
-        run.groups.append(group)
-
-    oracle.fact(run, first)
-
-
-def reopen(oracle: _Oracle, run: Run) -> None:
-    """R17: decide what comes of attempts that are gone, and let everything queue anew."""
-
-    def what() -> None:
-        for unit in list(run.units()):
-            if unit.current is not None and unit.current.gone:
-                if unit.role == "compensate":
-                    undo_gone(oracle.world, run, unit)
-                else:
-                    gone(oracle.world, run, unit)
-        # R8: in the order of the document, at the instant of opening.
-        run.queue = [
-            (run.transaction, unit) for unit in run.units() if unit.wants and not run.pause
-        ]
-
-    oracle.fact(run, what)
-    for unit in run.units():
-        if unit.child is not None and not unit.child.ended:
-            reopen(oracle, unit.child)
-        elif unit.child is not None and unit.child.ended and unit.status in (RUNNING, PAUSED):
-            oracle.run_ended(unit.child)
+    def step_run(self, unit: Unit) -> StepRun | None:
+        for run in self.all_runs():
+            found = run.steps.get(unit.step.id)
+            if found is not None and unit in found.units:
+                return found
+        return None
 
 
 def predict(
@@ -545,7 +189,7 @@ def predict(
     Without `facts` that is the first phase, from the start on. Given the facts that the phase
     before has left, or that a history tells (`facts_of`), it goes on from them.
     """
-    graphs = {id: read_document(each) for id, each in scenario.workflows.items()}
+    graphs = {name: read_document(each) for name, each in scenario.workflows.items()}
     graph = read_document(document)
     graphs.setdefault(graph.id, graph)
     facts = copy.deepcopy(facts)
@@ -557,7 +201,7 @@ def predict(
         run = Run(graph, "x", {}, 0.0, 1, {})
         return Phase(refusal), Facts(run, 0.0)
     input = {**(graph.fields.get("input") or {}), **scenario.input}
-    oracle = _Oracle(scenario, graphs, world, facts.run if facts else None, acts)  # type: ignore[arg-type]
+    oracle = _Oracle(scenario, graphs, world, acts)
     world.start, world.over, world.began = oracle.start, oracle.over, oracle.began
     world.tick = oracle.tick
     world.start_child, world.unfit_child = oracle.start_child, oracle.unfit_child
@@ -566,16 +210,18 @@ def predict(
     world.child_changed = oracle.child_changed
     for act in acts:
         if isinstance(act.moment, AtTime) and act.moment.at >= now:
-            world.at(act.moment.at, ACT, lambda act=act: oracle.do(act))
+            world.at(act.moment.at, ACT, partial(oracle.do, act))
     if facts is None:
-        oracle.root = new_run(graph, "x", input, oracle)
-        halt = _begun(oracle, lambda: open_run(oracle, oracle.root))
-    elif facts.halt == "paused":
+        oracle.root = oracle.new_run(graph, "x", input)
+        halt = _begun(oracle, lambda: oracle.open_run(oracle.root))
+        return _phase(oracle), _left(oracle, halt)
+    oracle.root = facts.run
+    if facts.halt == "paused":
         _arm(oracle)
         halt = _begun(oracle, lambda: oracle.do(acts[0]))
     else:
         _arm(oracle)
-        halt = _begun(oracle, lambda: reopen(oracle, oracle.root))
+        halt = _begun(oracle, lambda: oracle.reopen(oracle.root))
     return _phase(oracle), _left(oracle, halt)
 
 
@@ -585,6 +231,11 @@ def _begun(oracle: _Oracle, first: Callable[[], None]) -> str:
     except _Halt as halt:
         return halt.why
     return oracle.go()
+
+
+def _prefix(act: Act) -> str:
+    found = "" if isinstance(act, Crash | Interrupt) else act.to
+    return f"{found}/" if found else ""
 
 
 def _refusal(graph: Graph, graphs: Mapping[str, Graph], scenario: Scenario) -> str | None:
@@ -639,6 +290,9 @@ def _left(oracle: _Oracle, halt: str) -> Facts:
             for unit in run.units():
                 if unit.current is not None:
                     unit.current.gone = halt
+            if halt == "interrupt":
+                # This is recorded when the engine is left, and after `pause()` nothing runs then.
+                work_out_status(world, run)
         halt = "down"
     return Facts(oracle.root, at, tuple(oracle.acts), halt, tuple(world.ties()))
 

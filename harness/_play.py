@@ -19,7 +19,7 @@ import trio.testing
 import trioflow
 import trioflow.events
 import trioflow.testing
-from harness._oracle import SAME, expect
+from harness._oracle import expect
 from harness._scenario import (
     Act,
     AfterWrite,
@@ -37,14 +37,15 @@ from harness._scenario import (
     Scenario,
     Signal,
 )
-from harness._stage import Actors, DyingStore, Gone
+from harness._stage import Actors, DyingStore, Gone, prefix_of
+from harness._world import SAME
 from trioflow.events import Event
 from trioflow.stores import MemoryStore
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
-# Nothing that hangs hangs longer (see `hang_seconds`).
-_FOR_EVER = 5e8
+# The engine's own end of time, in tests, is not much later.
+_FOR_EVER = 9e8
 
 
 class Mismatch(AssertionError):
@@ -144,11 +145,11 @@ class _Player:
     async def _to_the_end(self) -> None:
         assert self.execution is not None
         with trio.move_on_at(_FOR_EVER):
-            while not self.leave:
+            while not self._leaves():
                 # Whatever else happens at this instant happens first.
                 await trio.testing.wait_all_tasks_blocked()
                 ended = self.execution.status in ENDED
-                if self.leave or (ended and not self.acts):
+                if self._leaves() or (ended and not self.acts):
                     break
                 act = self.acts[0] if self.acts else None
                 due = act is not None and act.moment is None
@@ -163,6 +164,9 @@ class _Player:
                 await self.changed.wait()
         if not self.store.dead or self.leave:
             await self._tell()
+
+    def _leaves(self) -> bool:
+        return self.leave != ""
 
     def _observe(self, execution_id: str, event: Event) -> None:
         self.changed.set()
@@ -202,8 +206,10 @@ class _Player:
         self.changed.set()
 
     async def _ask(self, act: Act) -> None:
+        assert self.execution is not None
         execution = self.execution
-        assert execution is not None
+        if not isinstance(act, Crash | Interrupt) and act.to:
+            execution = await self.engine.execution(_id_of(act.to))
         verb = act.verb if isinstance(act, Call) else ""
         if isinstance(act, Resume) or verb == "resume":
             given = (act.input, act.decisions) if isinstance(act, Resume) else (None, None)
@@ -225,7 +231,7 @@ class _Player:
         self.phases.append(
             Phase(
                 status=execution.status,
-                steps={id: state.status for id, state in execution.steps.items()},
+                steps={step: state.status for step, state in execution.steps.items()},
                 calls=self._calls(),
                 outputs=dict(execution.outputs),
                 output=_output(history),
@@ -277,7 +283,12 @@ def _output(history: list[Event]) -> Any:
 
 def _waiting(found: Any) -> Iterator[tuple[str, str, str]]:
     for each in found:
-        yield each.kind, each.name, each.step or each.connection or ""
+        at = prefix_of(each.execution or "x")
+        yield each.kind, each.name, at + (each.step or each.connection or "")
+
+
+def _id_of(child: str) -> str:
+    return "x:" + child.replace("/", ":").replace("[", ":").replace("]", "")
 
 
 def _connections(history: list[Event]) -> dict[str, str]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness._attempts import requeue_all
-from harness._conditions import Absent, Names, resolve
+from harness._conditions import Absent, resolve
 from harness._document import Edge
 from harness._ending import end_step, follow_siblings, form_group, judge, note_erred, test
+from harness._reading import Names
 from harness._state import (
     CANCELLED,
     COMPLETED,
@@ -34,21 +35,22 @@ def waiting_for(run: Run) -> list[tuple[str, str, str]]:
     if run.ended or run.stopping is not None or run.compensating:
         return []
     found: list[tuple[str, str, str]] = []
+    at = run.prefix
     for step in run.in_order():
         if step.status == PAUSED and step.missing:
-            found += [("input", path, step.step.id) for path in _still(run, step.missing)]
+            found += [("input", path, at + step.step.id) for path in _still(run, step.missing)]
         elif step.awaits_signal:
-            found.append(("signal", step.step.signal, step.step.id))
+            found.append(("signal", step.step.signal, at + step.step.id))
         for unit in step.units:
             if unit.awaits_decision:
-                found.append(("decision", "", unit.name))
+                found.append(("decision", "", at + unit.name))
     for edge in run.graph.edges:
         for path in _still(run, run.waiting_edges.get(edge.id, ())):
-            found.append(("input", path, edge.id))
+            found.append(("input", path, at + edge.id))
     for child in run.children():
-        found += [(kind, name, child.prefix + where) for kind, name, where in waiting_for(child)]
+        found += waiting_for(child)
     if run.pause:
-        found.append(("resume", "", ""))
+        found.append(("resume", "", at))
     return found
 
 

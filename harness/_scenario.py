@@ -124,7 +124,8 @@ Moment = AtTime | During | AfterWrite | BeforeWrite
 
 # ---- what is done to an execution ----
 #
-# Without a moment it is done as soon as the execution is PAUSED.
+# Without a moment it is done as soon as the execution is PAUSED. `to` names a child to which it
+# is done instead: `ship` is the child that this step has started, `ship[2]/pack` a child of one.
 
 
 @attrs.frozen
@@ -133,6 +134,7 @@ class Cancel(_Tagged):
 
     moment: Moment | None = None
     grace: float | None = 0.0
+    to: str = ""
 
 
 @attrs.frozen
@@ -158,6 +160,7 @@ class Resume(_Tagged):
     input: Mapping[str, Any] | None = None
     decisions: Mapping[str, Any] | None = None
     moment: Moment | None = None
+    to: str = ""
 
 
 @attrs.frozen
@@ -167,6 +170,7 @@ class Signal(_Tagged):
     name: str
     payload: Any = None
     moment: Moment | None = None
+    to: str = ""
 
 
 @attrs.frozen
@@ -178,6 +182,7 @@ class Call(_Tagged):
 
     verb: str
     moment: Moment | None = None
+    to: str = ""
     steps: Sequence[str] = ()
     input: Mapping[str, Any] | None = None
 
@@ -264,7 +269,7 @@ _SCRIPTS = ("steps", "fallbacks", "compensations")
 def _script(found: Mapping[str, Any]) -> Script:
     """Accept a behaviour where a list of one was meant."""
     return {
-        step: (given,) if isinstance(given, _Tagged) else tuple(given)
+        step: (given,) if isinstance(given, Returns | Raises | Hangs) else tuple(given)
         for step, given in found.items()
     }
 

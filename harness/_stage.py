@@ -137,13 +137,18 @@ class Actors:
 
 def name_of(context: trioflow.ActionContext) -> str:
     """Return the name of an attempt among the calls."""
-    # `x`, `x:ship` and `x:ship:3` are an execution and children of its step `ship`.
-    children = re.sub(r":(\d+)", r"[\1]", context.execution_id).split(":")[1:]
-    name = "".join(f"{each}/" for each in children) + context.step
+    name = prefix_of(context.execution_id) + context.step
     if context.item_index is not None:
         name += f"[{context.item_index}]"
     role = context.idempotency_key.rpartition(":")[2]
     return f"{name}:{role}" if role in ("fallback", "compensate") else name
+
+
+def prefix_of(execution_id: str) -> str:
+    """Return what the names of a child's attempts begin with."""
+    # `x`, `x:ship` and `x:ship:3` are an execution and children of its step `ship`.
+    children = re.sub(r":(\d+)", r"[\1]", execution_id).split(":")[1:]
+    return "".join(f"{each}/" for each in children)
 
 
 def _actions_of(document: Mapping[str, Any]) -> Iterator[str]:

@@ -158,7 +158,8 @@ class StepRun:
         error = None
         if self.failure is not None and self.status == FAILED:
             error = {"code": self.failure.code, "message": self.failure.message}
-        found = {"status": self.status, "error": error, "attempts": self.attempts}
+        found: dict[str, Any] = {"status": self.status, "error": error}
+        found["attempts"] = self.attempts
         if self.step.for_each is not None and self.started:
             found["item_errors"] = [
                 {
@@ -209,6 +210,8 @@ class Run:
     paused_at: float | None = None
     # Since when it has its present status.
     since: float = 0.0
+    # When it has left PAUSED, and since when it had been PAUSED.
+    left: tuple[float, float] | None = None
     stopping: Stopping | None = None
     groups: deque[list[Step]] = attrs.field(factory=deque)
     # Units that queue for a slot of the execution, with the transaction that queued them.
@@ -254,19 +257,19 @@ class Run:
 
     def has_ended(self) -> frozenset[str]:
         """Return the ids of the steps that have ended."""
-        return frozenset(id for id, found in self.steps.items() if found.ended)
+        return frozenset(step for step, found in self.steps.items() if found.ended)
 
     def scope(self, visible: frozenset[str] | None = None, **more: Any) -> Scope:
         """Return what an expression sees: of the steps, only the visible ones that have ended."""
         seen = {
-            id: found
-            for id, found in self.steps.items()
-            if found.ended and (visible is None or id in visible)
+            step: found
+            for step, found in self.steps.items()
+            if found.ended and (visible is None or step in visible)
         }
         return Scope(
             input=self.input,
-            outputs={id: found.output for id, found in seen.items() if found.status == COMPLETED},
-            steps={id: found.facts() for id, found in seen.items()},
+            outputs={step: each.output for step, each in seen.items() if each.status == COMPLETED},
+            steps={step: found.facts() for step, found in seen.items()},
             execution={"id": self.id, "started_at": self.started_at},
             workflow=_without_none({"id": self.graph.id, "version": self.graph.version}),
             **more,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from harness._attempts import ask, drop, queue, repeat_at
-from harness._conditions import Absent, Names, resolve
+from harness._conditions import Absent, resolve
 from harness._ending import end_step
+from harness._reading import Names
 from harness._state import (
     CANCELLED,
     COMPLETED,
@@ -144,9 +145,9 @@ def _resolve_output(run: Run) -> bool:
     template = run.graph.fields.get("output")
     if template is None:
         run.output = {
-            id: found.output
-            for id, found in run.steps.items()
-            if found.status == COMPLETED and id in run.graph.last_steps
+            step: found.output
+            for step, found in run.steps.items()
+            if found.status == COMPLETED and step in run.graph.last_steps
         }
     else:
         value, absent = resolve(template, run.graph.names, run.scope())
@@ -264,7 +265,11 @@ def work_out_status(world: World, run: Run) -> None:
     run.paused_at = world.now if paused else None
     before, run.status = run.status, PAUSED if paused else RUNNING
     if before != run.status:
-        run.since = world.now
+        # Left and entered again at one instant it has been PAUSED all the time.
+        again = paused and run.left is not None and run.left[0] == world.now
+        left = (world.now, run.since) if before == PAUSED else None
+        run.since = run.left[1] if again and run.left else world.now
+        run.left = left
         if run.parent is not None:
             world.child_changed(run)
 
@@ -273,7 +278,7 @@ def _is_paused(run: Run) -> bool:
     if run.stopping is not None or run.compensating:
         return False
     if run.pause:
-        running = any(unit.current is not None for unit in run.units())
+        running = any(unit.current and not unit.current.gone for unit in run.units())
         return not running and all(child.status == PAUSED for child in run.children())
     statuses = {found.status for found in run.in_order()}
     # "Waits for somebody": a step is PAUSED, or a connection undecided.

@@ -7,8 +7,9 @@ from typing import Any
 import attrs
 
 from harness._attempts import ask, drop, queue, repeat_at
-from harness._conditions import Absent, Names, Scope, resolve
+from harness._conditions import Absent, Scope, resolve
 from harness._ending import end_step
+from harness._reading import Names
 from harness._state import (
     BESIDE,
     CANCELLED,
@@ -232,8 +233,12 @@ def stop_items(world: World, run: Run, found: StepRun, reason: str, grace: float
                 ask(world, run, unit, reason)
         elif unit.child is not None and not unit.child.ended:
             world.stop_child(unit, reason, grace)
-        elif unit.current is None:
+        else:
+            # R17: an attempt that is gone needs no stopping.
+            was_running, unit.current = unit.current is not None, None
             _leave(world, run, unit, CANCELLED)
+            if was_running and reason == STEP_TIMEOUT:
+                unit.status, unit.failure = FAILED, Failure(STEP_TIMEOUT)
 
 
 def items_go_on(world: World, run: Run, found: StepRun) -> None:
@@ -254,7 +259,7 @@ def items_go_on(world: World, run: Run, found: StepRun) -> None:
                 return
             if found.step.type == "workflow":
                 world.start_child(run, unit)
-                if found.ended:
+                if found.status in ENDED:
                     return
             else:
                 queue(run, unit)

@@ -40,6 +40,8 @@ class World:
     calls: list[tuple[float, str, int, Any]] = attrs.field(factory=list)
     compensated: list[str] = attrs.field(factory=list)
     facts_at: list[tuple[float, str]] = attrs.field(factory=list)
+    # The same for the ends of children, each of which is a consequence of another fact.
+    child_ends: list[tuple[float, str]] = attrs.field(factory=list)
     # What the oracle does when an attempt has its slot, and when it has ended.
     start: Callable[[Run, Unit], None] = attrs.field(init=False)
     over: Callable[[Run, Unit, Attempt, Failure | None, Any], None] = attrs.field(init=False)
@@ -73,9 +75,9 @@ class World:
 
     def ties(self) -> list[tuple[float, str, str]]:
         """Return the facts that coincide, so that their order is not defined (R14)."""
-        facts = sorted(self.facts_at)
         return [
             (first[0], first[1], second[1])
-            for first, second in itertools.pairwise(facts)
+            for facts in (self.facts_at, self.child_ends)
+            for first, second in itertools.pairwise(sorted(facts))
             if second[0] - first[0] < SAME
         ]

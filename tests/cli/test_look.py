@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+import trioflow
+from trioflow import blocking
+
 Normalise = Callable[[str], str]
 
 SHOWN = """\
@@ -257,3 +260,19 @@ def test_items_and_undoing(do: Any, kitchen: str, store_document: Any) -> None:
     assert "… 10 more attempts" in page
     assert [None] * 40 == found["steps"][1]["output"]
     assert "undone" == found["steps"][0]["undo"]
+
+
+def test_what_a_child_waits_for(do: Any) -> None:
+    """The commands go to the child."""
+    child = trioflow.load_workflow("wait.json")
+    steps = [trioflow.Step("ask", type="workflow", workflow="wait")]
+    with blocking.open_engine("sqlite:trioflow.db", workflows=[child]) as engine:
+        execution = engine.start(trioflow.Workflow("parent", steps), {}, execution_id="p")
+        execution.wait_paused()
+        page = do("show", "p").stdout
+
+    assert "waits for its child p:ask" in page
+    assert "signal 'bell' (step 'bell' of 'p:ask'): integer" in page
+    assert "  trioflow signal p:ask bell JSON\n" in page
+    assert "part of   p\n" in do("show", "p:ask").stdout
+    assert "p" == json.loads(do("list", "--json").stdout)[0]["parent"]

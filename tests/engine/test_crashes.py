@@ -47,6 +47,25 @@ async def _decide(execution: trioflow.Execution) -> None:
     await execution.resume(decisions={"a": {"completed": "by hand"}})
 
 
+async def _feed_child(execution: trioflow.Execution) -> None:
+    await execution.refresh()
+    await trio.sleep(0.01)
+    for entry in execution.waiting_for:
+        assert entry.execution is not None
+        child = await execution._engine.execution(entry.execution)
+        await child.resume({"n": 3})
+
+
+CHILD = trioflow.load_workflow(
+    {
+        "id": "child",
+        "steps": [
+            {"id": "one", "action": "work", "parameters": {"value": "${input.n}"}},
+            {"id": "two", "action": "work", "parameters": {"value": "${one}"}},
+        ],
+        "output": "${two}",
+    }
+)
 _FAILING = {"action": "flaky", "parameters": {"fails": 9}}
 
 SCENARIOS = (
@@ -144,6 +163,71 @@ SCENARIOS = (
             ],
         },
     ),
+    Scenario(
+        "items",
+        {
+            "id": "w",
+            "steps": [
+                {
+                    "id": "a",
+                    "action": "work",
+                    "parameters": {"seconds": "${item}", "value": "${item_index}"},
+                    "for_each": {"items": [3, 1, 2, 1], "max_concurrent": 2},
+                },
+                {"id": "b", "action": "set", "parameters": {"x": "${a}"}},
+            ],
+        },
+    ),
+    Scenario(
+        "items-fail",
+        {
+            "id": "w",
+            "steps": [
+                {
+                    "id": "a",
+                    "action": "brittle",
+                    "parameters": {"bad": "${item}"},
+                    "for_each": {"items": [False, True, False], "on_item_error": "continue"},
+                    "retry": {"max_attempts": 2, "initial_delay": 3},
+                },
+                {"id": "b", "action": "set", "parameters": {"x": "${steps.a.item_errors}"}},
+            ],
+        },
+    ),
+    Scenario(
+        "undo",
+        {
+            "id": "w",
+            "steps": [
+                {"id": "a", "action": "work", "compensate": "undo"},
+                {
+                    "id": "b",
+                    "action": "work",
+                    "for_each": {"items": [1, 2]},
+                    "compensate": {"action": "undo", "retry": 2},
+                },
+                {"id": "c", **_FAILING},
+            ],
+        },
+    ),
+    Scenario(
+        "child",
+        {
+            "id": "w",
+            "steps": [
+                {"id": "a", "type": "workflow", "workflow": "child", "parameters": {"n": 5}},
+                {"id": "b", "action": "set", "parameters": {"x": "${a}"}},
+            ],
+        },
+    ),
+    Scenario(
+        "child-waits",
+        {
+            "id": "w",
+            "steps": [{"id": "a", "type": "workflow", "workflow": "child"}],
+        },
+        answer=_feed_child,
+    ),
     # Time in which no engine ran counts, and a repeated attempt takes its time again: so the
     # timeout must leave room for both if the same steps are to end before it.
     Scenario(
@@ -189,7 +273,7 @@ def _play(scenario: Scenario, actions: list[Any], crash: tuple[int, bool] | None
         if crash is not None:
             store = CrashingStore(disk, crash[0], before=crash[1])
             try:
-                async with open_engine(store, actions=actions) as engine:
+                async with open_engine(store, actions=actions, workflows=[CHILD]) as engine:
                     execution = await engine.start(
                         scenario.document, scenario.input, execution_id="x"
                     )
@@ -200,7 +284,7 @@ def _play(scenario: Scenario, actions: list[Any], crash: tuple[int, bool] | None
                     await disk.renew(owner, ttl=0)
             else:
                 return None
-        async with open_engine(disk, actions=actions) as engine:
+        async with open_engine(disk, actions=actions, workflows=[CHILD]) as engine:
             execution = await engine.start(scenario.document, scenario.input, execution_id="x")
             return await _to_the_end(engine, scenario, execution), await execution.history()
 
@@ -209,6 +293,18 @@ def _play(scenario: Scenario, actions: list[Any], crash: tuple[int, bool] | None
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_a_crash_at_any_write_changes_nothing(scenario: Scenario, actions: list[Any]) -> None:
+    @trioflow.action("undo")
+    async def undo(output: Any) -> None:
+        await trio.sleep(1)
+
+    @trioflow.action("brittle")
+    async def brittle(bad: bool) -> str:
+        await trio.sleep(1)
+        if bad:
+            raise ValueError("broken")
+        return "fine"
+
+    actions = [*actions, undo, brittle]
     expected, _ = _play(scenario, actions, None)
     for before in (False, True):
         write = 1
@@ -231,11 +327,16 @@ def test_a_crash_at_any_write_changes_nothing(scenario: Scenario, actions: list[
             )
             assert {1} == set(ends.values())
             assert list(range(1, len(history) + 1)) == [event.seq for event in history]
-            ended: set[str] = set()
+            ended: set[Any] = set()
             for event in history:
                 if isinstance(event, events.StepCompleted):
-                    ended.add(event.step)
-                assert not (isinstance(event, events.AttemptStarted) and event.step in ended)
+                    ended.add((event.step, None, "step"))
+                elif isinstance(event, events.ItemCompleted):
+                    ended.add((event.step, event.item, "step"))
+                elif isinstance(event, events.StepCompensated):
+                    ended.add((event.step, event.item, "compensate"))
+                elif isinstance(event, events.AttemptStarted):
+                    assert (event.step, event.item, event.role) not in ended
             write += 1
         assert write > 2
 

@@ -157,9 +157,7 @@ class Play:
         """Let the attempt be interrupted, because the engine is left."""
         self.tell(f.AttemptLeft(self.now, *self._answered(name)))
 
-    def child_ends(
-        self, name: str, status: str, output: Any = None, *failures: e.Failure
-    ) -> None:
+    def child_ends(self, name: str, status: str, output: Any = None, *failures: e.Failure) -> None:
         """Let a child execution end."""
         address = self.children.pop(name).address
         self.tell(f.ChildEnded(self.now, address, status, output, failures))
@@ -263,9 +261,8 @@ def decided(machine: Machine) -> dict[str, bool | None]:
 
 def command_in_words(command: c.Command) -> str:
     words = [type(command).__name__]
-    for field in ("address", "attempt", "execution_id"):
-        if hasattr(command, field):
-            words.append(str(getattr(command, field)))
+    fields = ("address", "attempt", "execution_id")
+    words += [str(getattr(command, field)) for field in fields if hasattr(command, field)]
     if isinstance(command, c.StopChild):
         words.append(f"grace {command.grace}")
     return " ".join(words)
@@ -281,10 +278,10 @@ def in_words(event: e.Event) -> str:
     failing = (e.StepFailed, e.ItemFailed, e.AttemptFailed, e.CompensationFailed, e.ConditionFailed)
     if isinstance(event, failing):
         words.append(event.failure.code)
-    if getattr(event, "item", None) is not None:
-        words[1] = f"{words[1].partition(':')[0]}[{event.item}]" + "".join(  # type: ignore[attr-defined]
-            words[1].partition(":")[1:]
-        )
+    item = getattr(event, "item", None)
+    if item is not None:
+        step, colon, role = words[1].partition(":")
+        words[1] = f"{step}[{item}]{colon}{role}"
     words += [f"+{connection}" for connection in getattr(event, "taken", ())]
     words += [f"-{connection}" for connection in getattr(event, "dead", ())]
     return " ".join(words)
@@ -381,9 +378,14 @@ class Laws:
             and state.decided[connection.index] is None
             for connection in state.plan.connections
         )
+        units = [unit for record in state.steps for unit in (record, *(record.items or ()))]
         attempting = any(
-            record.current is not None and record.current.phase == "attempting"
-            for record in running
+            unit.status == "RUNNING"
+            and (
+                unit.child is not None
+                or (unit.current is not None and unit.current.phase == "attempting")
+            )
+            for unit in units
         )
         expected = state.stopping is None and (
             (not running and somebody) or (state.pause and not attempting)
@@ -406,7 +408,7 @@ def observe(machine: Machine) -> dict[str, Any]:
         "output": state.output,
         "failures": state.failures,
         "reason": state.reason,
-        "steps": [_observe_unit(record) for record in state.steps],
+        "steps": [_observe_unit(machine, record) for record in state.steps],
         "outputs": state.outputs,
         "facts": state.facts,
         "decided": state.decided,
@@ -436,23 +438,28 @@ def observe(machine: Machine) -> dict[str, Any]:
 
 _ROLES = ("series", "fallback", "undo")
 # What is not recorded, and no more than remembered: it is found out again.
-_REMEMBERED = ("parameters", "place", "values", "next_item")
+_REMEMBERED = ("parameters", "place", "values", "next_item", "cut")
 
 
-def _observe_unit(unit: Any) -> dict[str, Any]:
-    apart = attrs.filters.exclude("planned", "child", "items", *_ROLES, *_REMEMBERED)
+def _observe_unit(machine: Machine, unit: Any) -> dict[str, Any]:
+    apart = attrs.filters.exclude(
+        "planned", "child", "items", "first_failed", *_ROLES, *_REMEMBERED
+    )
     found = attrs.asdict(unit, recurse=False, filter=apart)
     for role in _ROLES:
         series = getattr(unit, role)
-        if series is not None:
+        if series is not None and (series.attempt or unit.status == "RUNNING"):
             found[role] = attrs.asdict(series, recurse=False, filter=apart)
             if (unit.status != "RUNNING" and role != "undo") or series is not unit.current:
                 # Over, or at a stand: what it was doing means nothing any more.
                 del found[role]["phase"], found[role]["stop"]
     if unit.child is not None:
-        found["child"] = attrs.asdict(unit.child)
+        found["child"] = (unit.child.execution, machine._why_stopped(unit.child))
     if getattr(unit, "items", None) is not None:
-        found["items"] = [_observe_unit(item) for item in unit.items]
+        found["items"] = [_observe_unit(machine, item) for item in unit.items]
+        found["first_failed"] = unit.first_failed and unit.first_failed.item
+        if unit.status not in ENDED:
+            found["cut"] = unit.cut
     return found
 
 

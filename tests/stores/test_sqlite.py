@@ -505,6 +505,8 @@ async def test_the_engine_notices_a_request(path, writing_to, monkeypatch):
                 scopes = [trio.CancelScope() for _ in range(4)]
                 for name, scope in zip("wxyz", scopes, strict=True):
                     nursery.start_soon(wait, name, scope)
+                    # One after the other: the first one is the one that looks.
+                    await trio.sleep(0.005)
                 nursery.start_soon(store.changed, "z", 9)
                 await trio.sleep(0.01)
                 # Whoever looks for the others stops, and who would have been the next one, too.
@@ -513,7 +515,7 @@ async def test_the_engine_notices_a_request(path, writing_to, monkeypatch):
                 await trio.sleep(0.01)
                 for head in heads[2:]:
                     await writing_to(requester).grow(head, owned=False)
-                while len(seen) < 2:
+                while len(seen) < 2:  # noqa: ASYNC110 - it is a thread that is waited for
                     await trio.sleep(0.001)
                 nursery.cancel_scope.cancel()
 
@@ -534,6 +536,24 @@ async def test_a_look_costs_nothing_when_nobody_has_written(path, writing_to):
         other.execute("UPDATE executions SET seq = 2")
 
         assert ["x"] == reader.grown({"x": 1, "y": 0})
+
+
+async def test_one_looks_for_all(autojump_clock, path):
+    calls = 0
+
+    async def run_sync(function):
+        nonlocal calls
+        calls += 1
+        return await run_inline(function)
+
+    async with SqliteStore(path, run_sync=run_sync) as store:
+        with trio.move_on_after(10.1):
+            async with trio.open_nursery() as nursery:
+                for number in range(20):
+                    nursery.start_soon(store.changed, f"x{number}", 0)
+
+        # To open, once for each, and then four times a second for all.
+        assert 1 + 20 + 40 == calls
 
 
 async def test_in_memory_nobody_looks(autojump_clock):
@@ -614,17 +634,16 @@ async def test_closing_waits_for_what_is_being_written(path, writing_to, monkeyp
         return apply(self, writer)
 
     store = SqliteStore(path)
-    async with trio.open_nursery() as nursery:
-        async with store:
-            monkeypatch.setattr(database_module.Append, "apply", slow)
-            nursery.start_soon(writing_to(store).start)
+    async with trio.open_nursery() as nursery, store:
+        monkeypatch.setattr(database_module.Append, "apply", slow)
+        nursery.start_soon(writing_to(store).start)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+
+        async def let_it_go():
             await trio.testing.wait_all_tasks_blocked(0.01)
+            release.set()
 
-            async def let_it_go():
-                await trio.testing.wait_all_tasks_blocked(0.01)
-                release.set()
-
-            nursery.start_soon(let_it_go)
+        nursery.start_soon(let_it_go)
     async with store:
         assert 1 == len(await store.read("x"))
 

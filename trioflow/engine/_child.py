@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from trioflow.engine._inbox import EngineLeft, NotDriven
 from trioflow.errors import InputRejected, InvalidRequest, TrioflowError
 from trioflow.kernel import _commands as c
 from trioflow.kernel import _facts as f
@@ -54,13 +55,17 @@ class Child:
             return
         try:
             execution = await self._engine.start_child(self._parent.head.id, command)
+        except (NotDriven, EngineLeft):
+            # It was interrupted before it had begun, as its parent is being.
+            return
         except InputRejected as error:
             self._tell_rejected("schema.input", str(error))
             return
         except TrioflowError as error:
             self._tell_rejected("workflow.failed", str(error))
             return
-        told_paused = False
+        # After a restart the parent may not know what the child has become; so it is told anyway.
+        told_paused: bool | None = None
         while execution.status not in ENDED:
             if self._interrupting.is_set():
                 await self._engine.interrupt(execution)
@@ -89,7 +94,7 @@ class Child:
                 await execution.pause()
             elif execution._machine.state.pause:
                 await execution.resume()
-        except InvalidRequest:
+        except (InvalidRequest, NotDriven):
             # It has ended, or is what it is wished to be.
             await trio.lowlevel.checkpoint()
 

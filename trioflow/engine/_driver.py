@@ -19,6 +19,7 @@ import trio
 from trioflow.actions._context import ActionContext
 from trioflow.engine._attempt import Attempt, new_attempt, perform
 from trioflow.engine._child import WISHES, Child
+from trioflow.engine._inbox import NotDriven, Request
 from trioflow.errors import (
     Conflict,
     InvalidRequest,
@@ -45,25 +46,6 @@ UNRESPONSIVE_AFTER = 10.0
 PARK_AFTER = 60.0
 
 Key = tuple[f.Address, int]
-
-
-class NotDriven(Exception):
-    """The driver stopped before it took the request in; nothing was recorded."""
-
-
-@attrs.define(eq=False)
-class Request:
-    """A fact that somebody waits to see recorded, or refused."""
-
-    fact: f.Fact
-    answered: trio.Event = attrs.field(factory=trio.Event)
-    # In the hands of a round: it is too late to take it back.
-    taken: bool = False
-    error: BaseException | None = None
-
-    def answer(self, error: BaseException | None = None) -> None:
-        self.error = error
-        self.answered.set()
 
 
 class Driver:

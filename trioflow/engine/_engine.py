@@ -24,8 +24,9 @@ from trioflow.definitions._graph import Plan
 from trioflow.definitions._model import Workflow
 from trioflow.definitions._schemas import to_json
 from trioflow.definitions._secrets import Secrets, find_secret
-from trioflow.engine._driver import Driver, NotDriven
+from trioflow.engine._driver import Driver
 from trioflow.engine._execution import Execution
+from trioflow.engine._inbox import EngineLeft, NotDriven
 from trioflow.errors import (
     Conflict,
     DefinitionError,
@@ -420,7 +421,7 @@ class Engine:
                 return running
             await running.stopped.wait()
         if self._leaving.is_set():
-            raise InvalidRequest("the engine is being left; open one to continue")
+            raise EngineLeft("the engine is being left; open one to continue")
         self.check(execution._machine.plan.workflow)
         execution._head = await self._claim(execution.id)
         events = await self.store.read(execution.id)
@@ -445,7 +446,7 @@ class Engine:
 
     def _drive(self, execution: Execution) -> Driver:
         if self._nursery is None or self._leaving.is_set():
-            raise InvalidRequest("the engine is not open")
+            raise EngineLeft("the engine is not open")
         driver = Driver(self, execution._machine, execution._head, execution._publish)
         execution._driver = driver
         self._drivers[execution.id] = driver

@@ -12,7 +12,8 @@ import attrs
 import trio
 
 from trioflow.definitions._model import Workflow
-from trioflow.engine._driver import Driver, NotDriven
+from trioflow.engine._driver import Driver
+from trioflow.engine._inbox import NotDriven
 from trioflow.errors import (
     ExecutionCancelled,
     ExecutionFailed,

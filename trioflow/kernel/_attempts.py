@@ -16,7 +16,7 @@ from trioflow.errors import MissingInputError, ProtocolError
 from trioflow.kernel import _commands as c
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
-from trioflow.kernel._apply import ATTEMPTING, LOST, QUEUED, Series, Unit
+from trioflow.kernel._apply import ATTEMPTING, LOST, QUEUED, Child, Series, Unit
 from trioflow.kernel._connections import item_scope, scope, undo_scope
 from trioflow.kernel._core import Core, in_items_end, place_of, sentence
 from trioflow.kernel._states import PAUSED, RUNNING
@@ -341,6 +341,13 @@ class Attempts(Core):
         unit = self._addressed(address)
         return unit if unit is not None and unit.child is not None else None
 
+    def _why_stopped(self, child: Child) -> str | None:
+        """Why a child was asked to stop, if it was: with its execution every child is."""
+        stopping = self.state.stopping
+        if stopping is None or child.stop not in (None, "grace"):
+            return child.stop
+        return "grace" if self._now < stopping.grace_until else "stopping"
+
     def _child_command(self, unit: Unit) -> c.StartChild:
         template = unit.planned.child_input
         assert unit.child is not None
@@ -360,8 +367,9 @@ class Attempts(Core):
         if unit is None:
             return
         assert unit.child is not None
-        if unit.child.stop is not None:
-            self._was_stopped(unit, unit.child.stop, fact.failure)
+        stop = self._why_stopped(unit.child)
+        if stop is not None:
+            self._was_stopped(unit, stop, fact.failure)
         else:
             self._fail(unit, attrs.evolve(fact.failure, step=unit.id))
 
@@ -371,7 +379,7 @@ class Attempts(Core):
         if unit is None:
             return
         assert unit.child is not None
-        stop, execution = unit.child.stop, unit.child.execution
+        stop, execution = self._why_stopped(unit.child), unit.child.execution
         if fact.status == "COMPLETED":
             schema = unit.planned.output_schema
             problems = () if schema is None else schema.problems(fact.output)

@@ -162,6 +162,7 @@ class Machine(Attempts):
             series = unit.current
             if unit.child is not None:
                 found.append(self._child_command(unit))
+                found += self._child_wish(unit)
             elif series is None or (unit.status != RUNNING and unit.undo is None):
                 continue
             elif series.phase == QUEUED and not self._held:
@@ -214,8 +215,7 @@ class Machine(Attempts):
         if isinstance(fact, f.Recovered):
             for _, series in self._series_in(QUEUED):
                 series.place = 0
-            wishes = [wish for wish in self._child_wishes() if not isinstance(wish, c.ResumeChild)]
-            self._commands = [*self.outstanding(), *wishes]
+            self._commands = list(self.outstanding())
         return Turn(tuple(self._recorded), tuple(self._commands), refused)
 
     def request(self, request: f.Fact) -> tuple[e.Event, ...]:
@@ -323,22 +323,26 @@ class Machine(Attempts):
 
     def _child_wishes(self) -> list[c.Command]:
         """Return what children have to be told about pausing and stopping."""
-        state = self.state
         wishes: list[c.Command] = []
         for unit in self._units():
             if unit.child is None or unit.child.stop not in (None, "grace"):
                 continue
+            unit.child.stop = self._why_stopped(unit.child)
             address = f.Address(unit.id, "step", unit.item)
-            if state.stopping is not None:
-                left = state.stopping.grace_until - self._now
-                grace = None if left == float("inf") else max(left, 0.0)
-                unit.child.stop = "grace" if left > 0 else "stopping"
-                wishes.append(c.StopChild(address, grace))
-            elif state.pause:
-                wishes.append(c.PauseChild(address))
-            else:
-                wishes.append(c.ResumeChild(address))
+            wishes += self._child_wish(unit) or [c.ResumeChild(address)]
         return wishes
+
+    def _child_wish(self, unit: Unit) -> list[c.Command]:
+        """Return what keeps a child from going on as it would by itself, if anything does."""
+        assert unit.child is not None
+        address = f.Address(unit.id, "step", unit.item)
+        why, stopping = self._why_stopped(unit.child), self.state.stopping
+        if why == "grace" and stopping is not None:
+            left = stopping.grace_until - self._now
+            return [c.StopChild(address, None if left == float("inf") else left)]
+        if why is not None:
+            return [c.StopChild(address, 0.0)]
+        return [c.PauseChild(address)] if self.state.pause else []
 
     def _nothing(self, fact: f.Fact) -> None:
         """There is no more in it than that time has passed."""
@@ -510,7 +514,9 @@ class Machine(Attempts):
             try:
                 template.resolve(seen)
             except MissingInputError as error:
-                others = [path for path in error.others if not _is_of_item(path)]
+                assert planned.for_each is not None
+                name = planned.for_each.as_
+                others = [path for path in error.others if not _is_of_item(path, name)]
                 if others:
                     message = str(MissingInputError(others[0], (), others))
                     failure = e.Failure("reference.missing", message, step=record.id)
@@ -756,7 +762,8 @@ class Machine(Attempts):
             return False
         stopping = state.stopping
         if what == "execution":
-            return state.deadline == due
+            # What is undone is not stopped by it any more (R24).
+            return state.deadline == due and (stopping is None or state.open > 0)
         if what == "grace":
             return stopping is not None and stopping.grace_until == due
         if what == "retry":
@@ -957,9 +964,9 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "a number")
 
 
-def _is_of_item(path: str) -> bool:
-    """Whether a missing path is one of the item; no step can have that name."""
-    return path == "item" or path.startswith(("item.", "item["))
+def _is_of_item(path: str, name: str) -> bool:
+    """Whether a missing path is one of the item; no step can have its name."""
+    return path.startswith((f"{name}.", f"{name}["))
 
 
 _BEGIN: Mapping[str, Callable[[Machine, StepRecord, Scope], Outcome | None]] = {

@@ -506,9 +506,7 @@ class Database:
         if path == ":memory:":
             connection = _connect(path, uri=False)
             migrate(connection, 0)
-            return cls(
-                Writer(path, connection, True), Reader(path, connection), [connection], None
-            )
+            return cls(Writer(path, connection, True), Reader(path, connection), [connection], None)
         check_file(Path(path), create=mode == "own", write=mode != "read")
         with ExitStack() as stack:
             lock = None

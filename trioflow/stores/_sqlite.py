@@ -54,6 +54,10 @@ async def run_inline(function: Callable[[], T]) -> T:
     return function()
 
 
+def _as_text(path: str | os.PathLike[str]) -> str:
+    return os.fspath(path)
+
+
 @attrs.define(eq=False)
 class SqliteStore:
     """Keeps executions in one SQLite file, and what is committed survives the machine.
@@ -80,7 +84,7 @@ class SqliteStore:
     **Errors.** After an error of the disk the store refuses everything until it is reopened.
     """
 
-    path: str = attrs.field(converter=os.fspath)
+    path: str = attrs.field(converter=_as_text)
     _durability: str = attrs.field(
         default="full",
         alias="durability",

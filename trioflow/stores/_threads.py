@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import outcome
 import trio
 
 T = TypeVar("T")
@@ -23,7 +22,7 @@ async def run_in_thread(function: Callable[[], T]) -> T:
     token = trio.lowlevel.current_trio_token()
     task = trio.lowlevel.current_task()
 
-    def deliver(result: outcome.Outcome[T]) -> None:
+    def deliver(result: Any) -> None:
         # Without a run there is nobody any more who could be told.
         with suppress(trio.RunFinishedError):
             token.run_sync_soon(trio.lowlevel.reschedule, task, result)
