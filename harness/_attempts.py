@@ -67,6 +67,9 @@ def begin(world: World, run: Run, unit: Unit) -> None:
     if unit.role == "compensate":
         unit.undo_attempts += 1
         number = unit.undo_attempts
+        for each in run.steps[unit.step.id].units:
+            # R30: nobody knows how far it got.
+            each.undone = each.undone or each.index == unit.index
     elif unit.role == "fallback":
         unit.fallback_attempts += 1
         number = unit.fallback_attempts
@@ -132,11 +135,13 @@ def _answers(world: World, run: Run, unit: Unit, attempt: Attempt) -> None:
 
 
 def _times_out(world: World, run: Run, unit: Unit, attempt: Attempt) -> None:
-    if unit.current is not attempt or attempt.gone or attempt.asked is not None:
+    if unit.current is not attempt or attempt.gone:
+        return
+    world.note_fact(attempt.name)
+    if attempt.asked is not None:
         return
     attempt.timed_out = True
     if not is_shielded(attempt):
-        world.note_fact(attempt.name)
         world.over(run, unit, attempt, Failure("timeout.attempt"), None)
 
 

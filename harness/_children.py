@@ -54,6 +54,7 @@ class Family(Working):
             fail(self.world, run, unit, Failure("workflow.failed"))
             return
         graph = self.child_graph(unit.step)
+        # R18, R28: its id is the idempotency key of its step or item.
         whole = {**(graph.fields.get("input") or {}), **unit.parameters}
         name = f"{run.id}:{unit.name.replace('[', ':').rstrip(']')}"
         child = self.new_run(graph, name, whole)
@@ -166,5 +167,6 @@ class Family(Working):
                 self.open_run(child)
             elif not child.ended:
                 self.reopen(child)
+                self.child_changed(child)
             elif unit.status in (RUNNING, PAUSED):
                 self.run_ended(child)

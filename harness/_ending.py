@@ -52,17 +52,23 @@ def end_step(
             assert failure is not None
             run.unhandled.append((failure, found.step.id))
         return
+    decide_all(run, found)
+    form_group(run, run.graph.behind(found.step.id))
+
+
+def decide_all(run: Run, found: StepRun) -> None:
+    """Decide those connections of a step that has ended which have no decision yet."""
     erred_before = len(run.erred)
-    for edge in run.graph.out_of(found.step.id):
+    undecided = [edge for edge in run.graph.out_of(found.step.id) if edge.id not in run.decided]
+    for edge in undecided:
         if not edge.default:
             _decide(run, edge, found)
-    for edge in run.graph.out_of(found.step.id):
+    for edge in undecided:
         if edge.default:
             _decide_default(run, edge, found)
     judge(run, found)
     # The step has failed first, if it has, and then the execution for its connections.
     note_erred(run, len(run.erred) - erred_before)
-    form_group(run, run.graph.behind(found.step.id))
 
 
 def _table(found: StepRun, edge: Edge) -> bool:

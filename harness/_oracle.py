@@ -18,6 +18,7 @@ from harness import _requests as requests
 from harness._attempts import timeout_of
 from harness._children import Family
 from harness._document import Document, Graph, read_document
+from harness._forking import fork, kept_input
 from harness._scenario import (
     Act,
     AtTime,
@@ -68,6 +69,7 @@ class _Oracle(Family):
     answers: list[str] = attrs.field(factory=list)
     # For how long no engine runs after the phase.
     down: float = 0.0
+    forked: Run | None = None
 
     # ---- acts ----
 
@@ -81,6 +83,9 @@ class _Oracle(Family):
         for instant, order, _, _ in self.world.heap:
             if order != TIMER and instant - self.world.now < SAME:
                 self.world.note_fact("something else")
+        if isinstance(act, Call) and act.verb == "fork":
+            self.fork(act)
+            return
         if isinstance(act, Crash | Interrupt):
             self.answers.append("accepted")
             self.down = act.down
@@ -100,6 +105,18 @@ class _Oracle(Family):
         self.fact(run, what)
         self.answers.append(answer)
         self.halt_if_over()
+
+    def fork(self, act: Call) -> None:
+        """Go on with a fork of the execution, if there can be one."""
+        new = self.new_run(self.root.graph, "y", kept_input(self.root, act.input))
+        try:
+            fork(self.root, new, act.steps)
+        except requests.Refused:
+            self.answers.append("refused")
+            return
+        self.answers.append("accepted")
+        self.forked = new
+        raise _Halt("forked")
 
     def everybody(self) -> list[Run]:
         """Return all executions that there are, ended ones, too."""
@@ -216,7 +233,9 @@ def predict(
         halt = _begun(oracle, lambda: oracle.open_run(oracle.root))
         return _phase(oracle), _left(oracle, halt)
     oracle.root = facts.run
-    if facts.halt == "paused":
+    if facts.halt == "forked":
+        halt = _begun(oracle, lambda: oracle.open_run(oracle.root))
+    elif facts.halt == "paused":
         _arm(oracle)
         halt = _begun(oracle, lambda: oracle.do(acts[0]))
     else:
@@ -294,7 +313,8 @@ def _left(oracle: _Oracle, halt: str) -> Facts:
                 # This is recorded when the engine is left, and after `pause()` nothing runs then.
                 work_out_status(world, run)
         halt = "down"
-    return Facts(oracle.root, at, tuple(oracle.acts), halt, tuple(world.ties()))
+    root = oracle.root if oracle.forked is None else oracle.forked
+    return Facts(root, at, tuple(oracle.acts), halt, tuple(world.ties()))
 
 
 def _phase(oracle: _Oracle) -> Phase:

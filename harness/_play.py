@@ -69,6 +69,8 @@ class _Player:
     phases: list[Phase] = attrs.field(factory=list)
     answers: list[str] = attrs.field(factory=list)
     writes: int = 0
+    # `x` is the execution, `y` its fork.
+    current: str = "x"
     told: int = 0
     down: float = 0.0
     actors: Actors = attrs.field(init=False)
@@ -132,15 +134,18 @@ class _Player:
             if isinstance(act.moment, AtTime) and act.moment.at >= now:
                 self.nursery.start_soon(self._do_at, act, act.moment.at)
         try:
-            self.execution = await self.engine.start(
-                self.document, self.scenario.input, execution_id="x"
-            )
+            self.execution = await self._started()
         except (trioflow.UnknownAction, trioflow.InputRejected) as error:
             self.phases.append(Phase(type(error).__name__))
         else:
             await self._to_the_end()
         if self.leave == "crash":
             raise Gone
+
+    async def _started(self) -> trioflow.Execution:
+        if self.current != "x":
+            return await self.engine.execution(self.current)
+        return await self.engine.start(self.document, self.scenario.input, execution_id="x")
 
     async def _to_the_end(self) -> None:
         assert self.execution is not None
@@ -205,6 +210,12 @@ class _Player:
             self.answers[place] = "refused"
         self.changed.set()
 
+    async def _fork(self, act: Call) -> None:
+        assert self.execution is not None
+        new = await self.execution.fork(act.steps, act.input, execution_id="y")
+        await self._tell()
+        self.execution, self.current = new, "y"
+
     async def _ask(self, act: Act) -> None:
         assert self.execution is not None
         execution = self.execution
@@ -216,6 +227,9 @@ class _Player:
             await execution.resume(*given)
         elif isinstance(act, Signal):
             await execution.signal(act.name, act.payload)
+        elif verb == "fork":
+            assert isinstance(act, Call)
+            await self._fork(act)
         elif verb == "pause":
             await execution.pause()
         elif isinstance(act, Cancel) or verb == "cancel":
@@ -227,7 +241,7 @@ class _Player:
         """Note what is seen of the execution now, as a phase."""
         execution = self.execution
         assert execution is not None
-        history = await self.disk.read("x")
+        history = await self.disk.read(self.current)
         self.phases.append(
             Phase(
                 status=execution.status,
@@ -247,7 +261,7 @@ class _Player:
             self.store.die()
 
     async def _tell_from_disk(self) -> None:
-        history = await self.disk.read("x")
+        history = await self.disk.read(self.current)
         self.phases.append(
             Phase(
                 "DIED",
@@ -324,7 +338,7 @@ async def play(scenario: Scenario, document: Mapping[str, Any] | None = None) ->
     disk = MemoryStore(clock=trio.current_time)
     player = _Player(scenario, document, disk, list(scenario.actions))
     await player.play()
-    return Observed(tuple(player.phases), tuple(await disk.read("x")))
+    return Observed(tuple(player.phases), tuple(await disk.read(player.current)))
 
 
 # ---- comparing ----

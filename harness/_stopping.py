@@ -61,7 +61,6 @@ def _stop_step(world: World, run: Run, found: StepRun, grace: float) -> None:
     if grace <= 0:
         found.deadline = found.time_left = None  # R22: no step's timeout counts any more
     if found.step.for_each is not None and found.units:
-        found.cut_by = found.cut_by or STOP
         stop_items(world, run, found, STOP, grace)
         items_go_on(world, run, found)
         return
@@ -174,7 +173,6 @@ def finish(world: World, run: Run) -> None:
 
 
 def _undo_of(unit: Unit) -> Unit:
-    unit.undone = True
     return Unit(unit.step, unit.index, "compensate", RUNNING, item=unit.item, output=unit.output)
 
 
@@ -282,4 +280,7 @@ def _is_paused(run: Run) -> bool:
         return not running and all(child.status == PAUSED for child in run.children())
     statuses = {found.status for found in run.in_order()}
     # "Waits for somebody": a step is PAUSED, or a connection undecided.
-    return RUNNING not in statuses and (PAUSED in statuses or bool(run.waiting_edges))
+    waits = PAUSED in statuses or bool(run.waiting_edges)
+    # R7: nothing runs, nothing waits, and not everything has ended: that would be a stall.
+    assert RUNNING in statuses or waits, run.id
+    return RUNNING not in statuses and waits

@@ -229,12 +229,18 @@ def stop_items(world: World, run: Run, found: StepRun, reason: str, grace: float
         if unit.status in ENDED:
             continue
         if unit.current is not None and unit.current.gone is None:
-            if grace <= 0:
-                ask(world, run, unit, reason)
+            if grace > 0:
+                continue
+            if unit.current.asked is None and reason != BESIDE:
+                found.cut_by = found.cut_by or reason
+            ask(world, run, unit, reason)
         elif unit.child is not None and not unit.child.ended:
+            if grace <= 0 and unit.child_asked in (None, "grace") and reason != BESIDE:
+                found.cut_by = found.cut_by or reason
             world.stop_child(unit, reason, grace)
         else:
             # R17: an attempt that is gone needs no stopping.
+            found.cut_by = found.cut_by or (None if reason == BESIDE else reason)
             was_running, unit.current = unit.current is not None, None
             _leave(world, run, unit, CANCELLED)
             if was_running and reason == STEP_TIMEOUT:

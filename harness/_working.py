@@ -10,7 +10,7 @@ import attrs
 
 from harness._attempts import ask, begin, drop, give_slots, queue
 from harness._document import Graph
-from harness._ending import end_step
+from harness._ending import end_step, form_group
 from harness._looking import look_at_group
 from harness._scenario import Scenario
 from harness._state import (
@@ -96,7 +96,8 @@ class Working:
             for unit in run.units():
                 note(unit.retry_at, 3, self.back_off_over, run, unit)
         else:
-            if run.status != PAUSED:
+            # R22: it counts, also as a later cause, until every step has ended.
+            if run.status != PAUSED and not all(step.ended for step in run.in_order()):
                 note(run.deadline, 0, self.execution_times_out, run)
             if run.stopping is not None and not run.stopping.over:
                 note(run.stopping.grace_end, 1, end_grace, self.world, run)
@@ -145,7 +146,6 @@ class Working:
             return
         step.deadline = None
         if step.step.for_each is not None and step.units:
-            step.cut_by = step.cut_by or STEP_TIMEOUT  # R19
             stop_items(self.world, run, step, STEP_TIMEOUT)
             items_go_on(self.world, run, step)
             return
@@ -222,17 +222,8 @@ class Working:
             run.deadline = self.world.now + run.graph.timeout
             self.tick(run.deadline)
 
-        def first() -> None:
-            group = [
-                step
-                for step in run.graph.steps.values()
-                if not step.gates and not run.graph.into(step.id)
-            ]
-            for step in group:
-                run.steps[step.id].grouped = True
-            run.groups.append(group)
-
-        self.fact(run, first)
+        # Those that nothing holds back; in a fork that is decided by what was kept.
+        self.fact(run, lambda: form_group(run, run.graph.steps.values()))
 
 
 def lacks_secret(unit: Unit) -> bool:

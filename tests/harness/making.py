@@ -309,7 +309,11 @@ class Maker:
         document = self.document()
         workflows = self.kids() if "workflow" in self.features else {}
         ids = [step["id"] for step in document.get("steps") or document["nodes"]]
-        input: dict[str, Any] = {"n": self.one((1, 2)), "list": self.one(([5, 6, 7], 5))}
+        input: dict[str, Any] = {"n": self.one((1, 2)), "list": [5, 6, 7]}
+        # With children no step of a group fails for this: whether a child is still called that
+        # the same transaction starts and stops is not settled.
+        if not workflows:
+            input["list"] = self.one(([5, 6, 7], 5))
         if self.draw(st.booleans()):
             input["late"] = 1
         scripts: list[dict[str, Any]] = [{}, {}, {}]

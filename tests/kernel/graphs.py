@@ -2,7 +2,8 @@
 
 A script says nothing about *when*: that is what a schedule chooses. Whatever would make an outcome
 depend on timing by the rules themselves is made only where a case says so: `first` (a step that
-sees what has ended) and `timed` (something can time out).
+sees what has ended) and `timed` (something can time out). `rich` cases have what the reference
+model does not know: steps with `for_each`, child executions, and undoing.
 """
 
 from __future__ import annotations
@@ -37,14 +38,17 @@ class Case:
     values: Mapping[str, Any]
     first: bool
     timed: bool
+    rich: bool
 
     def workflow(self, on_failure: str) -> Workflow:
         return load_workflow({**self.document, "on_failure": on_failure})
 
 
-def make_case(random: Random, *, first: bool = False, timed: bool = False) -> Case:
-    """Make a case. With `first` and `timed` it *may* have such steps."""
-    return _Maker(random, first, timed).make()
+def make_case(
+    random: Random, *, first: bool = False, timed: bool = False, rich: bool = False
+) -> Case:
+    """Make a case. With `first`, `timed` and `rich` it *may* have such steps."""
+    return _Maker(random, first, timed, rich).make()
 
 
 @attrs.define
@@ -52,6 +56,7 @@ class _Maker:
     random: Random
     first: bool
     timed: bool
+    rich: bool
 
     def make(self) -> Case:
         random = self.random
@@ -92,6 +97,7 @@ class _Maker:
             values,
             any(step.get("join") == "first" for step in steps),
             self.timed,
+            self.rich,
         )
 
     def _some(self, ids: Sequence[str], most: int) -> list[str]:
@@ -109,14 +115,19 @@ class _Maker:
 
     def _step(self, earlier: Sequence[str], step_id: str) -> dict[str, Any]:
         random = self.random
-        kind = random.choice(["action"] * 14 + ["trigger", "sleep", "wait", "wait"])
+        kinds = ["action"] * 14 + ["trigger", "sleep", "wait", "wait"]
+        kind = random.choice(kinds + ["workflow"] * 4 if self.rich else kinds)
         step: dict[str, Any] = {"id": step_id, "type": kind}
         if kind == "action":
             step["action"] = "work"
             self._action(earlier, step)
+        elif kind == "workflow":
+            step["workflow"] = "child"
         elif kind == "sleep":
             chosen = random.randint(1, 3)
             step["duration"] = chosen if chosen < 3 else self._reference(earlier)
+        if self.rich and kind in ("action", "workflow"):
+            self._riches(step)
         if self.timed and kind in ("action", "wait") and random.random() < 0.4:
             step["total_timeout"] = random.choice((1, 2, 5, 20))
         if random.random() < 0.2:
@@ -141,6 +152,25 @@ class _Maker:
             if random.random() < 0.3:
                 fallback["retry"] = 2
             step["fallback"] = fallback
+
+    def _riches(self, step: dict[str, Any]) -> None:
+        random = self.random
+        if random.random() < 0.4:
+            items: list[Any] = [{"n": n} for n in range(random.randint(0, 4))]
+            if items and random.random() < 0.2:
+                items[random.randrange(len(items))] = {}
+            for_each = {"items": items}
+            if random.random() < 0.5:
+                for_each["max_concurrent"] = random.randint(1, 3)
+            if random.random() < 0.7:
+                for_each["on_item_error"] = "continue"
+            step["for_each"] = for_each
+            step["parameters"] = {**step.get("parameters", {}), "n": "${item.n}"}
+        if random.random() < 0.4:
+            undo: dict[str, Any] = {"action": "undo", "retry": random.randint(1, 2)}
+            if random.random() < 0.2:
+                undo["parameters"] = {"x": "${input.nowhere}"}
+            step["compensate"] = undo
 
     def _retry(self) -> Any:
         random = self.random

@@ -461,6 +461,17 @@ def test_a_signal_that_was_accepted_counts_although_the_deadline_is_over_by_now(
     assert ["StepCompleted w", "ExecutionResumed", "ExecutionCompleted"] == play.said
 
 
+def test_a_request_counts_although_another_one_came_after_the_deadline() -> None:
+    found = document(
+        {"id": "w", "type": "wait", "total_timeout": 6},
+        {"id": "v", "type": "wait"},
+        connections=[],
+    )
+    play = left_by_others(found, f.Signal(5, "w", 1), f.Signal(7, "v", 2), at=10)
+
+    assert {"w": "COMPLETED", "v": "COMPLETED"} == play.statuses
+
+
 def test_a_signal_that_came_after_the_deadline_does_not_count() -> None:
     found = document({"id": "w", "type": "wait", "total_timeout": 4})
     play = left_by_others(found, f.Signal(5, "w", 1), at=10)

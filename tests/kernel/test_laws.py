@@ -23,7 +23,12 @@ few = settings(max_examples=40, deadline=None, database=None, derandomize=True)
 
 
 def any_case(random: Random) -> Case:
-    return make_case(random, first=random.random() < 0.4, timed=random.random() < 0.4)
+    return make_case(
+        random,
+        first=random.random() < 0.4,
+        timed=random.random() < 0.4,
+        rich=random.random() < 0.5,
+    )
 
 
 @given(seeds)

@@ -71,6 +71,7 @@ class Driver:
         self._wake = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._interrupting = False
+        self._look = False
         self._lost = False
         # Attempts that run, that wait for one of the engine's slots, and that wait for one of the
         # execution's own: in the order in which they became ready (R8).
@@ -116,6 +117,11 @@ class Driver:
         if request.error is not None:
             raise request.error
 
+    def look(self) -> None:
+        """Look whether somebody else has written to the history."""
+        self._look = True
+        self._wake.set()
+
     def interrupt(self) -> None:
         """Stop all attempts, record that they were interrupted, and leave the rest for later."""
         self._interrupting = True
@@ -154,13 +160,19 @@ class Driver:
 
         A child stays: its parent follows it.
         """
-        if self._inbox or self._queue or self._waiting or self.head.parent is not None:
+        if (
+            self._inbox
+            or self._look
+            or self._queue
+            or self._waiting
+            or self.head.parent is not None
+        ):
             return False
         deadline = self.machine.deadline
         return deadline is None or deadline > self._engine.now() + PARK_AFTER
 
     async def _wait(self) -> None:
-        if self._inbox:
+        if self._inbox or self._look:
             return
         deadline = None if self._interrupting else self.machine.deadline
         while self._watched and self._watched[0][2] not in self._attempts:
@@ -189,6 +201,11 @@ class Driver:
 
     async def _round(self) -> None:
         """Take in what is there, commit, perform."""
+        if self._look:
+            self._look = False
+            stored = await self._engine.store.head(self.head.id)
+            if stored is not None and stored.seq > self.head.seq > 0:
+                await self._rebuild(stored)
         inbox, self._inbox = self._inbox, []
         if self._interrupting:
             inbox = self._prepare_to_leave(inbox)
@@ -217,7 +234,7 @@ class Driver:
                 refusals[id(entry)] = refused
         if not self._interrupting:
             self._take_slots(recorded, perform)
-        if recorded and not await self._commit(recorded, inbox):
+        if recorded and not await self._commit(recorded, inbox, perform):
             return
         for entry in inbox:
             if isinstance(entry, Request):
@@ -250,7 +267,23 @@ class Driver:
             self._release((fact.address, fact.attempt))
         return turn.refused
 
-    async def _commit(self, recorded: list[e.Event], inbox: list[f.Fact | Request]) -> bool:
+    def _is_busy(self, perform: list[c.Command]) -> bool:
+        """Whether anything is under way, or about to be, but for waiting."""
+        return bool(
+            self._interrupting
+            or perform
+            or self._attempts
+            or self._queue
+            or self._waiting
+            or self._children
+        )
+
+    async def _commit(
+        self,
+        recorded: list[e.Event],
+        inbox: list[f.Fact | Request],
+        perform: list[c.Command],
+    ) -> bool:
         """Make the events durable. False: the round is to be forgotten, and was."""
         machine = self.machine
         state = machine.state
@@ -258,7 +291,7 @@ class Driver:
             self.head,
             status=state.status,
             seq=state.seq,
-            due=machine.due,
+            due=machine.due if self._is_busy(perform) else machine.deadline,
             ended=state.ended_at,
         )
         try:

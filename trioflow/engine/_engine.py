@@ -8,7 +8,7 @@ import random
 import secrets as random_ids
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -94,6 +94,8 @@ class Engine:
         self._busy: dict[str, trio.Event] = {}
         self._nursery: trio.Nursery | None = None
         self._leaving = trio.Event()
+        # Whether executions are continued that nobody has asked this engine for.
+        self._recovers = False
 
     # ---- for the program ----
 
@@ -466,6 +468,24 @@ class Engine:
             heapq.heappush(self._parked, (due, execution.id))
             self._parked_earlier.set()
 
+    async def _watch_requests(self) -> None:
+        """Look after executions to which somebody else has appended a request."""
+        seen: dict[str, int] = {}
+        while True:
+            found = await self.store.requested(seen)
+            seen |= found
+            for execution_id in found:
+                if execution_id in self._drivers:
+                    self._drivers[execution_id].look()
+                else:
+                    await self._continue_if_ours(execution_id)
+
+    async def _continue_if_ours(self, execution_id: str) -> None:
+        head = await self.store.head(execution_id)
+        if head is not None and (head.owner == self.owner or self._recovers):
+            with suppress(UnknownAction, UnknownWorkflow, DefinitionError):
+                await self._continue_if_open(execution_id)
+
     async def _wake_parked(self) -> None:
         """Continue the executions that have left memory, when they are due."""
         while True:
@@ -522,6 +542,7 @@ class Engine:
 
         The others stay as they are, and one warning names them and what is missing.
         """
+        self._recovers = True
         recovered: list[Execution] = []
         left: list[str] = []
         before = None
@@ -557,6 +578,7 @@ class Engine:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self._until_left, self._wake_parked)
+                nursery.start_soon(self._until_left, self._watch_requests)
                 task_status.started()
                 await self._leaving.wait()
                 for driver in tuple(self._drivers.values()):

@@ -136,6 +136,8 @@ class Append:
             raise Conflict(head.id, expected, row[0] if row else 0)
         for seq, text in enumerate(self.texts, start=expected + 1):
             writer.execute(_EVENT, (key, seq, text))
+        if expected and not self.owned:
+            writer.execute("INSERT OR REPLACE INTO requests VALUES (?, ?)", (key, head.seq))
         if head.ended is not None:
             writer.forget(head.id)
 
@@ -256,6 +258,7 @@ class Delete:
         for key, execution_id, *_ in family:
             writer.forget(execution_id)
             writer.execute("DELETE FROM events WHERE execution = ?", (key,))
+            writer.execute("DELETE FROM requests WHERE execution = ?", (key,))
             writer.execute("DELETE FROM executions WHERE key = ?", (key,))
         for digest in {document for *_, document in family if document is not None}:
             writer.drop_document(digest)
@@ -469,6 +472,16 @@ class Reader:
         if not rows and before is not None and self.head(before) is None:
             raise ExecutionNotFound(before)
         return [_head(row) for row in rows]
+
+    def requested(self, seen: Mapping[str, int]) -> dict[str, int]:
+        """Return the open executions with a request that is newer than what was seen."""
+        rows = self._connection.execute(
+            f"""
+            SELECT id, requests.seq FROM requests
+            JOIN executions ON executions.key = requests.execution WHERE status IN ({_OPEN})
+            """
+        ).fetchall()
+        return {execution_id: seq for execution_id, seq in rows if seq > seen.get(execution_id, 0)}
 
     def grown(self, wanted: Mapping[str, int]) -> list[str]:
         """Return those executions that have more events than given.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -44,6 +44,9 @@ class MemoryStore:
     _documents: dict[str, str] = attrs.field(factory=dict, init=False)
     _alive_until: dict[str, float] = attrs.field(factory=dict, init=False)
     _changes: Changes = attrs.field(factory=Changes, init=False)
+    # The last request for an execution, and what wakes those who wait for one.
+    _requests: dict[str, int] = attrs.field(factory=dict, init=False)
+    _asked: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     async def __aenter__(self) -> Self:
         await trio.lowlevel.checkpoint()
@@ -81,6 +84,10 @@ class MemoryStore:
                 stored, status=head.status, seq=head.seq, due=due, ended=head.ended
             )
             row.texts.extend(texts)
+            if not owned:
+                self._requests[head.id] = head.seq
+                asked, self._asked = self._asked, trio.Event()
+                asked.set()
         self._changes.notify(head.id)
 
     def _create(self, head: Head, first: Event, texts: list[str], owned: bool) -> None:
@@ -215,6 +222,19 @@ class MemoryStore:
             with self._changes.watching(execution_id, seq) as event:
                 await event.wait()
 
+    async def requested(self, seen: Mapping[str, int]) -> dict[str, int]:
+        """Return the open executions with requests that are not seen. See `Store.requested`."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            found = {
+                execution_id: seq
+                for execution_id, seq in self._requests.items()
+                if seq > seen.get(execution_id, 0) and self._rows[execution_id].head.status in OPEN
+            }
+            if found:
+                return found
+            await self._asked.wait()
+
     async def delete(self, execution_id: str) -> None:
         """Delete an execution that has ended, with its children. See `Store.delete`."""
         await trio.lowlevel.checkpoint()
@@ -229,6 +249,7 @@ class MemoryStore:
             refuse_open(self._rows[member].head.id, self._rows[member].head.status)
         for member in family:
             del self._rows[member]
+            self._requests.pop(member, None)
         used = {row.digest for row in self._rows.values()}
         self._documents = {
             digest: text for digest, text in self._documents.items() if digest in used

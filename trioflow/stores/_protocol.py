@@ -60,9 +60,7 @@ class Store(Protocol):
         traceback: TracebackType | None,
     ) -> None: ...
 
-    async def commit(
-        self, head: Head, events: Sequence[Event], *, owned: bool = True
-    ) -> None:
+    async def commit(self, head: Head, events: Sequence[Event], *, owned: bool = True) -> None:
         """Append events and replace the head row, both or neither. Returned means durable.
 
         Succeeds only if the stored seq is ``head.seq - len(events)`` (0 creates the execution)
@@ -117,6 +115,15 @@ class Store(Protocol):
 
     async def changed(self, execution_id: str, seq: int) -> None:
         """Return once the execution has more than `seq` events. Level-triggered."""
+        ...
+
+    async def requested(self, seen: Mapping[str, int]) -> dict[str, int]:
+        """Return the open executions to which a request was appended that is not in `seen`.
+
+        A request is a commit with ``owned=False``. Both mappings are from the id to the seq of
+        the last request. Waits until there is one. What was left while no engine ran is found by
+        `due` as well.
+        """
         ...
 
     async def delete(self, execution_id: str) -> None:

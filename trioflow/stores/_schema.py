@@ -53,6 +53,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE TABLE documents (digest TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
+        # The last request from outside for an execution: what its owner has to look at.
+        "CREATE TABLE requests (execution INTEGER PRIMARY KEY, seq INTEGER NOT NULL)",
         "CREATE TABLE owners (owner TEXT PRIMARY KEY, alive_until REAL NOT NULL) WITHOUT ROWID",
     ),
 )

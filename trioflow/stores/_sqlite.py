@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Mapping, Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from operator import methodcaller
@@ -111,6 +111,8 @@ class SqliteStore:
     _opening: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _entered: int = attrs.field(default=0, init=False)
     _changes: Changes = attrs.field(factory=Changes, init=False)
+    # Set by requests that come through this very store.
+    _asked: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def __attrs_post_init__(self) -> None:
         in_memory = self.path == ":memory:"
@@ -177,6 +179,8 @@ class SqliteStore:
             await group.submit(append)
         finally:
             self._notify(head.id)
+            if not owned:
+                self._asked.set()
 
     # Protected: whoever waits for the change would miss it for good.
     @trio.lowlevel.enable_ki_protection
@@ -255,6 +259,19 @@ class SqliteStore:
             # Who leaves may have been the one who looks, or woken in order to become it.
             if self._poll_interval is not None and not self._polling:
                 self._changes.notify_some()
+
+    async def requested(self, seen: Mapping[str, int]) -> dict[str, int]:
+        """Return the open executions with requests that are not seen. See `Store.requested`.
+
+        Those of other processes are noticed within 0.25 seconds.
+        """
+        while True:
+            self._asked = trio.Event()
+            found = await self._read(lambda reader: reader.requested(seen))
+            if found:
+                return found
+            with trio.move_on_after(self._poll_interval or float("inf")):
+                await self._asked.wait()
 
     async def _poll(self, grown: trio.Event, interval: float) -> None:
         """Look for everybody what others have committed, until our own event is set."""
