@@ -86,8 +86,10 @@ class _Player:
 
     async def play(self) -> None:
         """Play it, one engine after the other."""
-        while await self._with_an_engine():
-            await trio.sleep(self.down)
+        more = True
+        while more:
+            more = await self._with_an_engine()
+            await trio.sleep(self.down if more else 0)
 
     async def _with_an_engine(self) -> bool:
         """Play until the execution is at its end; True if another engine is to go on."""
@@ -212,8 +214,15 @@ class _Player:
 
     async def _fork(self, act: Call) -> None:
         assert self.execution is not None
-        new = await self.execution.fork(act.steps, act.input, execution_id="y")
+        answers = list(self.answers)
+        # Before the fork begins, as far as it is accepted.
         await self._tell()
+        try:
+            new = await self.execution.fork(act.steps, act.input, execution_id="y")
+        except trioflow.InvalidRequest:
+            self.answers = answers
+            self.phases.pop()
+            raise
         self.execution, self.current = new, "y"
 
     async def _ask(self, act: Act) -> None:

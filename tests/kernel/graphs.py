@@ -8,6 +8,7 @@ model does not know: steps with `for_each`, child executions, and undoing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
@@ -81,6 +82,8 @@ class _Maker:
                 if random.random() < 0.4:
                     joins = ("all", "any", "first") if self.first else ("all", "any")
                     step["join"] = random.choice(joins)
+        if self.rich:
+            self._riches(document)
         if self.timed and random.random() < 0.3:
             document["timeout"] = random.choice((3, 10, 40))
         values = {key: random.randint(0, 9) for key in INPUTS}
@@ -126,8 +129,6 @@ class _Maker:
         elif kind == "sleep":
             chosen = random.randint(1, 3)
             step["duration"] = chosen if chosen < 3 else self._reference(earlier)
-        if self.rich and kind in ("action", "workflow"):
-            self._riches(step)
         if self.timed and kind in ("action", "wait") and random.random() < 0.4:
             step["total_timeout"] = random.choice((1, 2, 5, 20))
         if random.random() < 0.2:
@@ -153,24 +154,33 @@ class _Maker:
                 fallback["retry"] = 2
             step["fallback"] = fallback
 
-    def _riches(self, step: dict[str, Any]) -> None:
+    def _riches(self, document: dict[str, Any]) -> None:
+        """Add undoing, and items to steps into whose output nobody looks."""
         random = self.random
-        if random.random() < 0.4:
-            items: list[Any] = [{"n": n} for n in range(random.randint(0, 4))]
-            if items and random.random() < 0.2:
-                items[random.randrange(len(items))] = {}
-            for_each = {"items": items}
-            if random.random() < 0.5:
-                for_each["max_concurrent"] = random.randint(1, 3)
-            if random.random() < 0.7:
-                for_each["on_item_error"] = "continue"
-            step["for_each"] = for_each
-            step["parameters"] = {**step.get("parameters", {}), "n": "${item.n}"}
-        if random.random() < 0.4:
-            undo: dict[str, Any] = {"action": "undo", "retry": random.randint(1, 2)}
-            if random.random() < 0.2:
-                undo["parameters"] = {"x": "${input.nowhere}"}
-            step["compensate"] = undo
+        text = json.dumps(document)
+        asked = {each["source"] for each in document.get("connections", ()) if "condition" in each}
+        for step in document["steps"]:
+            if step["type"] not in ("action", "workflow"):
+                continue
+            if random.random() < 0.4 and step["id"] not in asked and f"{step['id']}.n" not in text:
+                step["for_each"] = self._items()
+                step["parameters"] = {**step.get("parameters", {}), "n": "${item.n}"}
+            if random.random() < 0.4:
+                step["compensate"] = {"action": "undo", "retry": random.randint(1, 2)}
+                if random.random() < 0.2:
+                    step["compensate"]["parameters"] = {"x": "${input.nowhere}"}
+
+    def _items(self) -> dict[str, Any]:
+        random = self.random
+        items: list[dict[str, int]] = [{"n": n} for n in range(random.randint(0, 4))]
+        if items and random.random() < 0.2:
+            items[random.randrange(len(items))] = {}
+        for_each: dict[str, Any] = {"items": items}
+        if random.random() < 0.5:
+            for_each["max_concurrent"] = random.randint(1, 3)
+        if random.random() < 0.7:
+            for_each["on_item_error"] = "continue"
+        return for_each
 
     def _retry(self) -> Any:
         random = self.random

@@ -441,9 +441,18 @@ _ROLES = ("series", "fallback", "undo")
 _REMEMBERED = ("parameters", "place", "values", "next_item", "cut")
 
 
+def _has_only_begun(item: Any) -> bool:
+    """Whether an item is in the queue for the first time, of which there is no record."""
+    series = item.series
+    first = series is not None and series.phase == "queued" and series.attempt == 0
+    return first and item.status == "RUNNING" and item.fallback is None
+
+
 def _observe_unit(machine: Machine, unit: Any) -> dict[str, Any]:
+    if unit.item is not None and (unit.status == "PENDING" or _has_only_begun(unit)):
+        return {"item": unit.item, "status": "PENDING"}
     apart = attrs.filters.exclude(
-        "planned", "child", "items", "first_failed", *_ROLES, *_REMEMBERED
+        "planned", "child", "items", "first_failed", "under_way", *_ROLES, *_REMEMBERED
     )
     found = attrs.asdict(unit, recurse=False, filter=apart)
     for role in _ROLES:

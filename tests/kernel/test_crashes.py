@@ -94,6 +94,22 @@ def test_on_crash_fail() -> None:
     assert ("boom", ["crash"]) == (found.code, [cause.code for cause in found.causes])
 
 
+def test_an_interruption_decides_nothing_before_the_execution_is_opened_again() -> None:
+    """Not even what the history says already: somebody has asked for a cancel meanwhile."""
+    play = Play(document({"id": "a"}, {"id": "b"}, connections=[]))
+    play.take("a", "b")
+    play.asked_by_others(f.Cancel(1))
+    play.rebuild()
+    play.left("a")
+
+    assert ["AttemptInterrupted a"] == play.said
+
+    play.left("b")
+    play.crash(2)
+
+    assert ["StoppingStarted cancel", "StepCancelled a", "StepCancelled b"] == play.said[:3]
+
+
 def test_on_crash_fail_may_lead_to_a_decision() -> None:
     play = Play(one(on_crash="fail", retry={"on_exhausted": "pause"}))
     play.take("a")

@@ -424,6 +424,7 @@ def test_a_later_cancel_can_only_shorten_a_grace(second: f.Cancel, ends: float) 
     play.pass_to(ends)
 
     assert ["CancelAttempt a 1"] == play.asked
+    assert (None, ends) == (play.machine.deadline, play.machine.due)
 
     play.stopped("a")
 

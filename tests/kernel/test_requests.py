@@ -593,6 +593,16 @@ def test_after_a_restart_everything_queues_in_the_order_of_the_document() -> Non
     assert ["QueueAttempt b 1", "QueueAttempt c 1"] == play.asked
 
 
+def test_what_was_lost_queues_in_the_order_of_the_document_too() -> None:
+    play = Play(document({"id": "a"}, {"id": "b"}, connections=[]))
+    play.take("a")
+    play.crash()
+    play.pause()
+    play.resume()
+
+    assert ["QueueAttempt a 2", "QueueAttempt b 1"] == play.asked
+
+
 def test_running_attempts_end_and_timers_run_on_during_a_pause() -> None:
     found = document(
         {"id": "a", "retry": {"max_attempts": 2, "jitter": "none"}, "fallback": "other"},

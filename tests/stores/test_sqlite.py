@@ -8,8 +8,10 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import attrs
 import pytest
@@ -260,20 +262,23 @@ async def test_those_beside_an_engine_create_nothing(path, options, content):
 
 
 @pytest.fixture
-def nobody(tmp_path):
-    """Give up root's rights, which no file mode stops, where the tests have them."""
-    if os.geteuid() != 0:
-        yield
-        return
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
-    tmp_path.chmod(0o777)
-    os.seteuid(65534)
-    yield
-    os.seteuid(0)
+def nobodys():
+    """A directory of somebody without root's rights, which no file mode stops; and be that one."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        if os.geteuid() != 0:
+            yield directory
+            return
+        os.chown(directory, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            yield directory
+        finally:
+            os.seteuid(0)
 
 
-async def test_a_read_only_file(path, nobody, writing_to):
+async def test_a_read_only_file(nobodys, writing_to):
+    path = nobodys / "store.db"
     await _make(path, writing_to)
     path.chmod(0o400)
 
@@ -284,8 +289,8 @@ async def test_a_read_only_file(path, nobody, writing_to):
         assert None is not await store.head("x")
 
 
-async def test_a_read_only_directory(tmp_path, nobody, writing_to):
-    directory = tmp_path / "inner"
+async def test_a_read_only_directory(nobodys, writing_to):
+    directory = nobodys / "inner"
     directory.mkdir()
     path = directory / "store.db"
     await _make(path, writing_to)
@@ -298,8 +303,8 @@ async def test_a_read_only_directory(tmp_path, nobody, writing_to):
     await _refused(SqliteStore(path), StoreUnusable, "lock file .* can't be written")
 
 
-async def test_reading_beside_a_log_that_one_may_not_touch(tmp_path, nobody, writing_to):
-    directory = tmp_path / "inner"
+async def test_reading_beside_a_log_that_one_may_not_touch(nobodys, writing_to):
+    directory = nobodys / "inner"
     directory.mkdir()
     path = directory / "store.db"
     async with SqliteStore(path, run_sync=run_inline) as store:
@@ -312,7 +317,8 @@ async def test_reading_beside_a_log_that_one_may_not_touch(tmp_path, nobody, wri
         directory.chmod(0o700)
 
 
-async def test_a_file_that_one_may_not_read(path, nobody, writing_to):
+async def test_a_file_that_one_may_not_read(nobodys, writing_to):
+    path = nobodys / "store.db"
     await _make(path, writing_to)
     path.chmod(0o000)
 

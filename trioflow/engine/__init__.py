@@ -8,6 +8,7 @@ execution's machine, `_attempt` calls an action, and `_execution` is what a prog
 from trioflow.engine._engine import Engine, open_engine
 from trioflow.engine._execution import EventStream, Execution, Receipt, StepState
 from trioflow.engine._looking import Snapshot, look
+from trioflow.engine._requester import Requester
 from trioflow.engine._run import run
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "EventStream",
     "Execution",
     "Receipt",
+    "Requester",
     "Snapshot",
     "StepState",
     "look",

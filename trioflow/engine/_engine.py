@@ -22,11 +22,11 @@ from trioflow.actions._registry import Registry
 from trioflow.definitions._documents import load_workflow
 from trioflow.definitions._graph import Plan
 from trioflow.definitions._model import Workflow
-from trioflow.definitions._schemas import to_json
 from trioflow.definitions._secrets import Secrets, find_secret
 from trioflow.engine._driver import Driver
 from trioflow.engine._execution import Execution
-from trioflow.engine._inbox import EngineLeft, NotDriven
+from trioflow.engine._inbox import EngineLeft, NotDriven, NotOurs
+from trioflow.engine._requester import as_json
 from trioflow.errors import (
     Conflict,
     DefinitionError,
@@ -35,7 +35,6 @@ from trioflow.errors import (
     ExecutionPaused,
     InvalidRequest,
     Problem,
-    SchemaValidationError,
     UnknownAction,
     UnknownWorkflow,
 )
@@ -146,7 +145,7 @@ class Engine:
         """
         workflow = self.workflow(workflow)
         self.check(workflow)
-        found = self.as_json("the input", input or {})
+        found = as_json("the input", input or {})
         if execution_id is not None:
             _check_id(execution_id)
         else:
@@ -181,7 +180,7 @@ class Engine:
         if execution_id is not None:
             _check_id(execution_id)
         execution_id = execution_id or f"{workflow.id}-{random_ids.token_hex(6)}"
-        found = self.as_json("the input", input)
+        found = as_json("the input", input)
         fact = f.Fork(self.now(), execution_id, old, from_steps, found, execution.labels)
         async with self._alone_with(execution_id):
             try:
@@ -314,13 +313,6 @@ class Engine:
         """Call a function in a thread of the engine's own."""
         return await trio.to_thread.run_sync(function, limiter=self.thread_limiter)
 
-    def as_json(self, what: str, value: Any) -> Any:
-        """Return the value as JSON that nobody else can change, or raise `InvalidRequest`."""
-        try:
-            return to_json(value)
-        except SchemaValidationError as error:
-            raise InvalidRequest(f"{what} is not JSON: {error}") from None
-
     def missing_secret(self, names: Sequence[str]) -> e.Failure | None:
         """Return why an attempt cannot start: a secret that there is not."""
         for name in names:
@@ -441,7 +433,7 @@ class Engine:
             return head
         claimed = await self.store.claim(self.owner, ttl=LEASE, ids=[execution_id])
         if not claimed:
-            raise InvalidRequest(
+            raise NotOurs(
                 f"execution {execution_id!r} belongs to another engine, or has ended meanwhile"
             )
         return claimed[0]

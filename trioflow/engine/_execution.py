@@ -13,7 +13,8 @@ import trio
 
 from trioflow.definitions._model import Workflow
 from trioflow.engine._driver import Driver
-from trioflow.engine._inbox import NotDriven
+from trioflow.engine._inbox import NotDriven, NotOurs
+from trioflow.engine._requester import as_json, check_grace, leave_request
 from trioflow.errors import (
     ExecutionCancelled,
     ExecutionFailed,
@@ -225,7 +226,11 @@ class Execution:
         if head.seq != self._machine.state.seq:
             events = await self._engine.store.read(self.id)
             if self._driver is None:
-                self._publish(self._engine.machine(self._machine.plan, events), head, ())
+                machine = self._engine.machine(self._machine.plan, events)
+                state = machine.state
+                # The history was read after the head, and may know more.
+                head = attrs.evolve(head, seq=state.seq, status=state.status)
+                self._publish(machine, head, ())
 
     async def history(self) -> list[e.Event]:
         """Return all events so far."""
@@ -292,8 +297,8 @@ class Execution:
         await self._ask(
             f.Resume(
                 self._engine.now(),
-                self._engine.as_json("the input", input or {}),
-                self._engine.as_json("the decisions", decisions or {}),
+                as_json("the input", input or {}),
+                as_json("the decisions", decisions or {}),
             )
         )
 
@@ -302,7 +307,7 @@ class Execution:
 
         The first payload that fits is kept; everything else is refused with `InvalidRequest`.
         """
-        payload = self._engine.as_json("the payload", payload)
+        payload = as_json("the payload", payload)
         await self._ask(f.Signal(self._engine.now(), name, payload))
 
     async def pause(self) -> None:
@@ -344,9 +349,7 @@ class Execution:
 
     async def request_cancel(self, reason: str = "", grace: float | None = 0.0) -> None:
         """Ask for what `cancel` does, and return when that is durable."""
-        if grace is not None and not grace >= 0:
-            raise InvalidRequest(f"the grace is a number of seconds from 0 on, not {grace!r}")
-        await self._ask(f.Cancel(self._engine.now(), reason, grace))
+        await self._ask(f.Cancel(self._engine.now(), reason, check_grace(grace)))
 
     async def _ask(self, request: f.Fact) -> None:
         while True:
@@ -356,7 +359,12 @@ class Execution:
                     await self.refresh()
                     # What would be refused anyway must not make this engine the owner.
                     self._machine.request(request)
-                    await self._engine.continue_execution(self, request)
+                    try:
+                        await self._engine.continue_execution(self, request)
+                    except NotOurs:
+                        # Whoever drives it will notice.
+                        await leave_request(self._engine.store, self.id, request)
+                        await self.refresh()
                 else:
                     await driver.ask(request)
             except NotDriven:

@@ -13,6 +13,10 @@ class EngineLeft(InvalidRequest):
     """The engine is being left: nothing can be started or continued with it any more."""
 
 
+class NotOurs(InvalidRequest):
+    """Another engine, which is alive, drives the execution."""
+
+
 class NotDriven(Exception):
     """The driver stopped before it took the request in; nothing was recorded."""
 
