@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from harness._attempts import queue
 from harness._conditions import Absent, Scope, evaluate, resolve
 from harness._document import Step, read_duration, read_instant
@@ -159,7 +161,7 @@ def _start_items(world: World, run: Run, found: StepRun, scope: Scope) -> None:
     if not isinstance(items, list | tuple):
         end_step(run, found, FAILED, failure=Failure("schema.input"))
         return
-    units = [_item(world, run, step, index, item, scope) for index, item in enumerate(items)]
+    units = [item_of(world, step, index, item, scope) for index, item in enumerate(items)]
     inputs = tuple(dict.fromkeys(path for _, lack in units for path in lack.inputs))
     others = tuple(path for _, lack in units for path in lack.others)
     if _lacks(run, found, Absent(inputs, others)) or _held(run, found):
@@ -169,12 +171,8 @@ def _start_items(world: World, run: Run, found: StepRun, scope: Scope) -> None:
     items_go_on(world, run, found)
 
 
-def _item(
-    world: World, run: Run, step: Step, index: int, item: Any, scope: Scope
-) -> tuple[Unit, Absent]:
+def item_of(world: World, step: Step, index: int, item: Any, scope: Scope) -> tuple[Unit, Absent]:
     """Return the unit of an item, and what its parameters lack that is not the item's fault."""
-    import attrs
-
     scope = attrs.evolve(scope, item=item, item_index=index)
     template = step.fields.get("parameters") or {}
     value, revealed, absent, lacks = fill(world, step.names, template, scope)

@@ -45,7 +45,7 @@ class Facts:
     """What a history has decided: an execution as it is, and what brought it to a halt.
 
     `halt`: "" (nothing more happens to it), "paused" (the next act is due), "down" (its process is
-    gone, or was left). `acts` are those that are still to come. `ambiguous` names the instants
+    gone, or was left), "fresh" (its start is not recorded yet). `acts` are those that are still to come. `ambiguous` names the instants
     at which two facts coincided in whatever order: what follows from them is not predicted.
     """
 
@@ -116,7 +116,7 @@ class _Oracle(Family):
             return
         self.answers.append("accepted")
         self.forked = new
-        raise _Halt("forked")
+        raise _Halt("fresh")
 
     def everybody(self) -> list[Run]:
         """Return all executions that there are, ended ones, too."""
@@ -233,7 +233,7 @@ def predict(
         halt = _begun(oracle, lambda: oracle.open_run(oracle.root))
         return _phase(oracle), _left(oracle, halt)
     oracle.root = facts.run
-    if facts.halt == "forked":
+    if facts.halt == "fresh":
         halt = _begun(oracle, lambda: oracle.open_run(oracle.root))
     elif facts.halt == "paused":
         _arm(oracle)
@@ -343,9 +343,11 @@ def _phase(oracle: _Oracle) -> Phase:
     )
 
 
-def expect(document: Document, scenario: Scenario) -> tuple[Expected, Facts]:
-    """Predict all phases of a scenario, and return the facts that they leave."""
-    phase, facts = predict(document, scenario)
+def expect(
+    document: Document, scenario: Scenario, facts: Facts | None = None
+) -> tuple[Expected, Facts]:
+    """Predict all phases of a scenario, or those after `facts`; and the facts that they leave."""
+    phase, facts = predict(document, scenario, facts)
     phases, ambiguous = [phase], facts.ambiguous
     while facts.halt:
         phase, facts = predict(document, scenario, facts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -19,6 +19,7 @@ import trio.testing
 import trioflow
 import trioflow.events
 import trioflow.testing
+from harness._history import facts_of
 from harness._oracle import expect
 from harness._scenario import (
     Act,
@@ -53,11 +54,24 @@ class Mismatch(AssertionError):
 
 
 @attrs.frozen
+class Death:
+    """What a process that died at a write has left: the histories, when the next one came, and
+    what was still to be done to them. `phase` is the number of the phase that came then.
+    """
+
+    phase: int
+    at: float
+    histories: Mapping[str, Sequence[Mapping[str, Any]]]
+    acts: tuple[Act, ...]
+
+
+@attrs.frozen
 class Observed:
     """What was seen of a scenario: its phases, and the history of its execution."""
 
     phases: tuple[Phase, ...]
     history: tuple[Event, ...] = ()
+    deaths: tuple[Death, ...] = ()
 
 
 @attrs.define(eq=False)
@@ -73,6 +87,7 @@ class _Player:
     current: str = "x"
     told: int = 0
     down: float = 0.0
+    deaths: list[Death] = attrs.field(factory=list)
     actors: Actors = attrs.field(init=False)
     store: DyingStore = attrs.field(init=False)
     engine: trioflow.Engine = attrs.field(init=False)
@@ -118,16 +133,10 @@ class _Player:
             if not self.leave:
                 # It died at a write; what is on the disk is what there was.
                 self.leave = "crash"
-                self.acts = [act for act in self.acts if act.moment is not self._deadly()]
                 await self._tell_from_disk()
             await self.store.bury()
         self.writes = self.store.writes
         return self.leave in ("crash", "interrupt")
-
-    def _deadly(self) -> Any:
-        return next(
-            act.moment for act in self.acts if isinstance(act.moment, AfterWrite | BeforeWrite)
-        )
 
     async def _in_the_engine(self) -> None:
         assert self.nursery is not None
@@ -270,7 +279,17 @@ class _Player:
             self.store.die()
 
     async def _tell_from_disk(self) -> None:
+        deadly = next(act for act in self.acts if isinstance(act.moment, AfterWrite | BeforeWrite))
+        assert isinstance(deadly, Crash)
+        self.acts.remove(deadly)
+        self.down = deadly.down
         history = await self.disk.read(self.current)
+        histories = {
+            head.id: [trioflow.events.to_json(event) for event in await self.disk.read(head.id)]
+            for head in await self.disk.heads()
+        }
+        at = trio.current_time() + deadly.down
+        self.deaths.append(Death(len(self.phases) + 1, at, histories, tuple(self.acts)))
         self.phases.append(
             Phase(
                 "DIED",
@@ -347,7 +366,8 @@ async def play(scenario: Scenario, document: Mapping[str, Any] | None = None) ->
     disk = MemoryStore(clock=trio.current_time)
     player = _Player(scenario, document, disk, list(scenario.actions))
     await player.play()
-    return Observed(tuple(player.phases), tuple(await disk.read(player.current)))
+    history = await disk.read(player.current)
+    return Observed(tuple(player.phases), tuple(history), tuple(player.deaths))
 
 
 # ---- comparing ----
@@ -361,9 +381,28 @@ def check(scenario: Scenario) -> None:
     predicted, _ = expect(scenario.workflow, scenario)
     clock = trio.testing.MockClock(autojump_threshold=0)
     observed = trio.run(play, scenario, clock=clock)
-    for expected in (scenario.expected, predicted):
-        if expected is not None:
-            compare(scenario, expected, observed)
+    if scenario.expected is not None:
+        compare(scenario, scenario.expected, observed)
+    if observed.deaths:
+        compare_after_deaths(scenario, observed)
+    else:
+        compare(scenario, predicted, observed)
+
+
+def compare_after_deaths(scenario: Scenario, observed: Observed) -> None:
+    """Compare what came after each death at a write with what the history left there says.
+
+    How far it had come before the write is not predicted, but the next process knows it.
+    """
+    ends = [*(death.phase - 1 for death in observed.deaths[1:]), len(observed.phases)]
+    for death, end in zip(observed.deaths, ends, strict=True):
+        facts = facts_of(scenario.workflow, scenario, death.histories, death.at, death.acts)
+        expected, left = expect(scenario.workflow, scenario, facts)
+        if left.ambiguous:
+            continue
+        phases = expected.phases[: end - death.phase]
+        seen = attrs.evolve(observed, phases=observed.phases[death.phase : end])
+        compare(scenario, Expected(phases), seen)
 
 
 def compare(scenario: Scenario, expected: Expected, observed: Observed) -> None:

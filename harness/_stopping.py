@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import attrs
 
 from harness._attempts import ask, drop, queue, repeat_at
 from harness._conditions import Absent, resolve
 from harness._ending import end_step
-from harness._reading import Names
 from harness._state import (
     CANCELLED,
     COMPLETED,
@@ -120,6 +119,12 @@ def end_if_over(world: World, run: Run) -> None:
         return
     if run.stopping is None and run.waiting_edges:
         return  # R4: an undecided connection keeps it open
+    begin_undoing(run)
+    next_undo(world, run)
+
+
+def begin_undoing(run: Run) -> None:
+    """Fix what the execution will be, and what is to be undone before that is recorded."""
     if run.stopping is not None:
         run.final = run.stopping.final  # R22: the first cause fixes it
     elif run.unhandled or run.deferred:
@@ -127,12 +132,10 @@ def end_if_over(world: World, run: Run) -> None:
     else:
         run.final = COMPLETED if _resolve_output(run) else FAILED  # R29
     run.pause = False
+    run.undoing = []
     if run.final.lower() in run.graph.compensate_on:
         # R24: in reverse order of the records that completed the work.
         run.undoing = [_undo_of(unit) for unit in reversed(run.done) if not _kept(run, unit)]
-    else:
-        run.undoing = []
-    next_undo(world, run)
 
 
 def _kept(run: Run, unit: Unit) -> bool:
@@ -180,20 +183,7 @@ def next_undo(world: World, run: Run) -> None:
     """Begin the next undo, one at a time; after the last one the execution ends."""
     while run.undoing:
         undo = run.undoing[0]
-        template = undo.called().parameters
-        if template is None:
-            undo.parameters = undo.revealed = {"output": undo.output}
-            queue(run, undo)
-            return
-        scope = run.scope(item=undo.item, item_index=undo.index)
-        if undo.index is not None:
-            # For an item the step's own output is that of the item.
-            outputs: dict[str, Any] = {**scope.outputs, undo.step.id: undo.output}
-            scope = _with_outputs(scope, outputs)
-        names = Names(undo.step.names.steps, None, undo.step.names.item)
-        _, revealed, absent, lacks = fill(world, names, template, scope)
-        undo.revealed = revealed
-        if absent == Absent() and not lacks:
+        if prepare_undo(world, run, undo):
             queue(run, undo)
             return
         # R24: anything missing, a secret too, fails that undo.
@@ -202,10 +192,18 @@ def next_undo(world: World, run: Run) -> None:
     finish(world, run)
 
 
-def _with_outputs(scope: Any, outputs: dict[str, Any]) -> Any:
-    import attrs
-
-    return attrs.evolve(scope, outputs=outputs)
+def prepare_undo(world: World, run: Run, undo: Unit) -> bool:
+    """Resolve the parameters of an undo; False if something is missing."""
+    template = undo.called().parameters
+    if template is None:
+        undo.revealed = {"output": undo.output}
+        return True
+    scope = run.scope(item=undo.item, item_index=undo.index)
+    if undo.index is not None:
+        # For an item the step's own output is that of the item.
+        scope = attrs.evolve(scope, outputs={**scope.outputs, undo.step.id: undo.output})
+    _, undo.revealed, absent, lacks = fill(world, undo.step.names, template, scope)
+    return absent == Absent() and not lacks
 
 
 def undo_over(

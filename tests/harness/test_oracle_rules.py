@@ -1093,7 +1093,7 @@ GOLDENS = (
     ),
     Golden(
         "R31",
-        "a start that needs an action the engine lacks is refused, whether or not it would be called",
+        "a start that needs an action the engine lacks is refused, would it be called or not",
         chain(do("a"), do("b", condition="false", fallback="rescue")),
         {"lacks": ["rescue"]},
         status="UnknownAction",

@@ -344,6 +344,18 @@ def test_a_failed_child_stops_the_children_of_the_other_items() -> None:
     assert ("FAILED", "workflow.failed") == (play.status_of("a"), play.code_of("a"))
 
 
+def test_children_that_were_asked_to_stop_are_not_asked_again_when_their_time_is_over() -> None:
+    play = children(total_timeout=5)
+    play.child_ends("a[0]", "FAILED")
+    play.pass_to(5)
+
+    assert [] == play.asked
+
+    play.child_ends("a[1]", "CANCELLED")
+
+    assert "workflow.failed" == play.code_of("a")
+
+
 def test_a_child_of_an_item_that_cannot_start() -> None:
     play = children(for_each={"on_item_error": "continue"})
     del play.children["a[0]"]

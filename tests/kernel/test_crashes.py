@@ -96,7 +96,7 @@ def test_on_crash_fail() -> None:
 
 def test_an_interruption_decides_nothing_before_the_execution_is_opened_again() -> None:
     """Not even what the history says already: somebody has asked for a cancel meanwhile."""
-    play = Play(document({"id": "a"}, {"id": "b"}, connections=[]))
+    play = Play(document({"id": "a"}, {"id": "b"}, connections=[]), checked=False)
     play.take("a", "b")
     play.asked_by_others(f.Cancel(1))
     play.rebuild()

@@ -316,7 +316,7 @@ class Attempts(Core):
         if not undoing and not self._may_go_on(unit):
             self._cancel(unit)
             return
-        if on_crash == "retry" and (series.interrupted or series.crashes < MAX_CRASHES):
+        if on_crash == "retry" and series.crashes < MAX_CRASHES:
             self._queue(unit, series)
             return
         how = "was interrupted" if series.interrupted else "crashed"

@@ -77,6 +77,9 @@ def _can_be_kept(old: State, step_id: str) -> bool:
     if record.undo is not None or any(item.undo is not None for item in record.items or ()):
         # Undone, or half undone: nobody knows how far it got.
         return False
+    if record.status == FAILED:
+        # Tolerated, or handled.
+        return step_id not in old.unhandled and step_id not in old.deferred
     return record.status in _EVENTS
 
 

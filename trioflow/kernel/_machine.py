@@ -785,7 +785,7 @@ class Machine(Attempts):
     def _asked_to_stop(self, record: StepRecord) -> bool:
         """Whether what runs of a step is on its way out already."""
         if record.items is not None:
-            return record.cut is not None
+            return in_items_end(record)
         if record.child is not None:
             return record.child.stop not in (None, "grace")
         series = record.current
