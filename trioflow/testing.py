@@ -57,13 +57,15 @@ async def open_engine(
     observers: Sequence[Observer] = (),
     allow: Iterable[str] = (),
     jitter: Callable[[], float] = lambda: 1.0,
+    lease: float = _FOR_EVER,
 ) -> AsyncIterator[Engine]:
     """Open an engine for tests: as `trioflow.open_engine`, but for what needs real time.
 
     Instants are those of trio's clock (`trio.current_time()`, from 0 under a `MockClock`). Stores
     commit, and plain `def` actions are called, without a thread. `jitter` returns the part, from
     0 to 1, of a delay that is waited: the longest one by default. A deadlock, which would spin
-    for ever under an autojump clock, raises `trio.TooSlowError` at once.
+    for ever under an autojump clock, raises `trio.TooSlowError` at once. `lease` is how long (seconds)
+    executions stay this engine's after it was last heard of.
     """
     if isinstance(store, str):
         store = _inline_store(store)
@@ -79,6 +81,7 @@ async def open_engine(
             allow=allow,
             wall_clock=trio.current_time,
             jitter=jitter,
+            lease=lease,
             engine_type=_InlineEngine,
         ) as engine:
             yield engine

@@ -232,3 +232,45 @@ def test_an_interrupt_from_the_keyboard_leaves_as_itself(actions: list[Any]) -> 
 
     with pytest.raises(KeyboardInterrupt):
         trio.run(main)
+
+
+class SleepyStore(MemoryStore):
+    """A store that does not hear that some owners are alive."""
+
+    __slots__ = ("asleep",)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.asleep: set[str] = set()
+
+    async def renew(self, owner: str, *, ttl: float) -> None:
+        await trio.lowlevel.checkpoint()
+        if owner not in self.asleep:
+            await super().renew(owner, ttl=ttl)
+
+
+async def test_a_second_engine_takes_over_what_lapsed(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    """And the first one, when it comes to itself, stops what is not its own any more."""
+    document = {"id": "w", "steps": [{"id": "a", "action": "work", "parameters": {"seconds": 500}}]}
+
+    store = SleepyStore(clock=trio.current_time)
+    async with open_engine(store, actions=actions, lease=30) as first:
+        await first.start(document, execution_id="x")
+        async with open_engine(store, actions=actions, lease=30) as second:
+            # As if the machine of the first engine had been asleep: nothing is heard of it.
+            store.asleep.add(first.owner)
+            await trio.sleep(50)
+            head = await store.head("x")
+            assert head is not None
+            assert second.owner == head.owner
+            for driver in first._drivers.values():
+                driver.look()
+            await trio.sleep(1)
+            assert {} == first._drivers
+            assert 1 == calls.running
+            await (await second.execution("x")).result()
+
+    assert 2 == len(calls.of("start"))
+    assert 1 == len(calls.of("end"))

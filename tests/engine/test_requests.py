@@ -53,7 +53,7 @@ async def test_all_requests_reach_it(
         await requester.signal("go", 1)
         await execution.events(after=3).__anext__()
         await requester.pause()
-        with pytest.raises(trioflow.InvalidRequest, match="the first one is kept|too late"):
+        with pytest.raises(trioflow.InvalidRequest, match=r"the first one is kept|too late"):
             await requester.signal("go", 2)
         await requester.resume({"card": 7})
         output = await execution.result()

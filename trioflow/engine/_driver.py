@@ -204,8 +204,11 @@ class Driver:
         if self._look:
             self._look = False
             stored = await self._engine.store.head(self.head.id)
-            if stored is not None and stored.seq > self.head.seq > 0:
-                await self._rebuild(stored)
+            if stored is not None and self.head.seq > 0:
+                if (stored.owner, stored.fence) != (self.head.owner, self.head.fence):
+                    self._lose(Conflict(self.head.id, stored.seq, stored.seq), [])
+                elif stored.seq > self.head.seq:
+                    await self._rebuild(stored)
         inbox, self._inbox = self._inbox, []
         if self._interrupting:
             inbox = self._prepare_to_leave(inbox)

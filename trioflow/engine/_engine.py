@@ -7,7 +7,15 @@ import logging
 import random
 import secrets as random_ids
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -48,9 +56,10 @@ from trioflow.stores._protocol import OPEN, Head, Store
 
 Observer = Callable[[str, e.Event], object]
 
-# An engine holds its executions as long as it lives. What makes a dead one's claimable is that
-# its store is opened again: only one engine at a time can have a file.
-LEASE = 1e9
+# How long (seconds) an engine's executions stay its own after it has last been heard of; it says
+# that it is alive three times as often. A SQLite file needs none of this, because only one engine
+# at a time can have it, but a store that several engines share does.
+LEASE = 30.0
 
 DEFAULT_LIMIT = 5
 
@@ -68,6 +77,7 @@ class Engine:
         observers: Sequence[Observer],
         epoch: float,
         jitter: Callable[[], float],
+        lease: float,
     ) -> None:
         self.store = store
         self.registry = registry
@@ -80,6 +90,7 @@ class Engine:
         self._secrets: Secrets = {} if secrets is None else secrets
         self._observers = observers
         self._epoch = epoch
+        self._lease = lease
         self.slots = limit
         # By digest: every workflow that has been seen. By id: what child steps can name.
         self._workflows: dict[str, Workflow] = {}
@@ -95,6 +106,8 @@ class Engine:
         self._leaving = trio.Event()
         # Whether executions are continued that nobody has asked this engine for.
         self._recovers = False
+        # Those that were found to need what this engine does not know; said once.
+        self._left_alone: set[str] = set()
 
     # ---- for the program ----
 
@@ -431,7 +444,7 @@ class Engine:
         head = await self.store.head(execution_id)
         if head is not None and head.owner == self.owner and head.status in OPEN:
             return head
-        claimed = await self.store.claim(self.owner, ttl=LEASE, ids=[execution_id])
+        claimed = await self.store.claim(self.owner, ttl=self._lease, ids=[execution_id])
         if not claimed:
             raise NotOurs(
                 f"execution {execution_id!r} belongs to another engine, or has ended meanwhile"
@@ -459,6 +472,19 @@ class Engine:
         if due is not None and not self._leaving.is_set() and driver.parked:
             heapq.heappush(self._parked, (due, execution.id))
             self._parked_earlier.set()
+
+    async def _keep_lease(self) -> None:
+        """Say that the engine is alive, and take over what others have let lapse."""
+        while True:
+            heard_of = self.now()
+            await trio.sleep(self._lease / 3)
+            await self.store.renew(self.owner, ttl=self._lease)
+            if self.now() > heard_of + self._lease:
+                # It slept for too long (a laptop was closed): others may have taken over.
+                for driver in tuple(self._drivers.values()):
+                    driver.look()
+            if self._recovers:
+                await self._recover_page(status=("PENDING", "RUNNING"))
 
     async def _watch_requests(self) -> None:
         """Look after executions to which somebody else has appended a request."""
@@ -535,27 +561,30 @@ class Engine:
         The others stay as they are, and one warning names them and what is missing.
         """
         self._recovers = True
+        return await self._recover_page(status=OPEN)
+
+    async def _recover_page(self, status: Collection[str]) -> list[Execution]:
         recovered: list[Execution] = []
         left: list[str] = []
         before = None
-        while True:
-            page = await self.store.heads(status=OPEN, before=before)
+        while page := await self.store.heads(status=status, before=before):
             for head in page:
                 # A child is continued by the step that it belongs to.
-                if head.due is None or head.parent is not None or head.id in self._drivers:
+                if head.due is None or head.parent is not None or head.owner == self.owner:
+                    continue
+                if head.id in self._left_alone:
                     continue
                 execution = self._handle(head, await self.store.read(head.id))
                 try:
                     await self.continue_execution(execution)
                 except (UnknownAction, UnknownWorkflow, DefinitionError) as error:
+                    self._left_alone.add(head.id)
                     left.append(f"{head.id} ({error})")
                 except (InvalidRequest, NotDriven):
                     # Another engine was faster.
                     continue
                 else:
                     recovered.append(execution)
-            if not page:
-                break
             before = page[-1].id
         if left:
             self.logger.warning(
@@ -566,11 +595,12 @@ class Engine:
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Hold the drivers until the engine is left, then interrupt them; never cancelled."""
         with trio.CancelScope(shield=True):
-            await self.store.renew(self.owner, ttl=LEASE)
+            await self.store.renew(self.owner, ttl=self._lease)
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self._until_left, self._wake_parked)
                 nursery.start_soon(self._until_left, self._watch_requests)
+                nursery.start_soon(self._until_left, self._keep_lease)
                 task_status.started()
                 await self._leaving.wait()
                 for driver in tuple(self._drivers.values()):
@@ -689,6 +719,7 @@ async def open_engine(
         allow=allow,
         wall_clock=time.time,
         jitter=random.random,
+        lease=LEASE,
         engine_type=Engine,
     ) as engine:
         yield engine
@@ -707,6 +738,7 @@ async def _open(
     allow: Iterable[str],
     wall_clock: Callable[[], float],
     jitter: Callable[[], float],
+    lease: float,
     engine_type: type[Engine],
 ) -> AsyncIterator[Engine]:
     # Not isinstance: True is no number of steps.
@@ -728,6 +760,7 @@ async def _open(
             observers=observers,
             epoch=wall_clock() - trio.current_time(),
             jitter=jitter,
+            lease=lease,
         )
         for workflow in known:
             engine.know(workflow)
