@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from harness import _requests as requests
-from harness._document import Graph, Step
+from harness._document import Graph
 from harness._state import (
     CANCELLED,
     COMPLETED,
@@ -41,19 +41,11 @@ class Family(Working):
         steps = {step.id: StepRun(step) for step in graph.steps.values()}
         return Run(graph, name, input, self.world.now, limit, steps)
 
-    def child_graph(self, step: Step) -> Graph:
-        return self.graphs[str(step.fields["workflow"])]
-
-    def unfit_child(self, step: Step, value: Any) -> bool:
-        graph = self.child_graph(step)
-        whole = {**(graph.fields.get("input") or {}), **value}
-        return graph.fits_input is not None and not graph.fits_input(whole)
-
     def start_child(self, run: Run, unit: Unit) -> None:
         if run.depth + 1 > _MOST_LEVELS:
             fail(self.world, run, unit, Failure("workflow.failed"))
             return
-        graph = self.child_graph(unit.step)
+        graph = self.world.child_graph(unit.step)
         # R18, R28: its id is the idempotency key of its step or item.
         whole = {**(graph.fields.get("input") or {}), **unit.parameters}
         name = f"{run.id}:{unit.name.replace('[', ':').rstrip(']')}"
@@ -165,6 +157,10 @@ class Family(Working):
             assert child is not None
             if child.status == "PENDING":
                 self.open_run(child)
+            elif unit.child_asked is not None and not child.ended and child.stopping is None:
+                # It has not been told yet; nothing of it is made again first.
+                grace = run.stopping.grace_end - self.world.now if run.stopping else 0.0
+                self.stop_child(unit, "", 0.0 if unit.child_asked != "grace" else grace)
             elif not child.ended:
                 self.reopen(child)
                 self.child_changed(child)

@@ -19,6 +19,7 @@ from harness._oracle import Facts
 from harness._requests import merge
 from harness._scenario import Act, Scenario
 from harness._state import (
+    BESIDE,
     CANCELLED,
     COMPLETED,
     FAILED,
@@ -36,7 +37,7 @@ from harness._state import (
     Unit,
 )
 from harness._stopping import begin_undoing, prepare_undo
-from harness._units import fill
+from harness._units import fill, items_go_on
 from harness._world import World
 
 Event = Mapping[str, Any]
@@ -99,6 +100,10 @@ class _Reader:
             if run.pause and ready and not run.ended:
                 # R27: whatever could start was looked at, and is held back.
                 found.grouped = found.joined = found.condition_met = found.held = True
+            if found.step.for_each and found.step.type == "action" and found.units:
+                # R19: an item whose turn has come leaves no trace before its first attempt.
+                if not (found.ended or run.pause or run.stopping):
+                    items_go_on(self.world, run, found)
         over = all(found.ended for found in run.in_order())
         if run.status not in (PENDING, PAUSED) and not run.ended and over:
             begin_undoing(run)
@@ -155,6 +160,9 @@ class _Reader:
         if event["cause"] == "timeout":
             run.unhandled.insert(0, (Failure("timeout.execution"), None))
             run.deadline = None
+        for unit in run.units():
+            if unit.child is not None and not unit.child.ended:
+                unit.child_asked = unit.child_asked or (STOP if seconds <= 0 else "grace")
         if seconds <= 0:
             self._ask_all()
 
@@ -351,6 +359,11 @@ class _Reader:
         for_each = found.step.for_each or {}
         if (for_each.get("on_item_error") or "fail") == "fail" and found.first_failure is None:
             found.first_failure = unit.failure
+            for other in found.units:
+                if other.current is not None:
+                    other.current.asked = other.current.asked or BESIDE
+                if other.child is not None and not other.child.ended:
+                    other.child_asked = BESIDE
 
     def on_ItemCancelled(self, event: Event) -> None:  # noqa: N802
         self._end_unit(self._unit(event), CANCELLED)

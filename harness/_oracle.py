@@ -45,8 +45,9 @@ class Facts:
     """What a history has decided: an execution as it is, and what brought it to a halt.
 
     `halt`: "" (nothing more happens to it), "paused" (the next act is due), "down" (its process is
-    gone, or was left), "fresh" (its start is not recorded yet). `acts` are those that are still to come. `ambiguous` names the instants
-    at which two facts coincided in whatever order: what follows from them is not predicted.
+    gone, or was left), "fresh" (its start is not recorded yet). `acts` are those that are still to
+    come. `ambiguous` names the instants at which two facts coincided in whatever order: what
+    follows from them is not predicted.
     """
 
     run: Run = attrs.field(repr=False)
@@ -221,7 +222,7 @@ def predict(
     oracle = _Oracle(scenario, graphs, world, acts)
     world.start, world.over, world.began = oracle.start, oracle.over, oracle.began
     world.tick = oracle.tick
-    world.start_child, world.unfit_child = oracle.start_child, oracle.unfit_child
+    world.start_child = oracle.start_child
     world.stop_child, world.run_ended = oracle.stop_child, oracle.run_ended
     world.pause_child, world.resume_child = oracle.pause_child, oracle.resume_child
     world.child_changed = oracle.child_changed

@@ -55,8 +55,10 @@ class Mismatch(AssertionError):
 
 @attrs.frozen
 class Death:
-    """What a process that died at a write has left: the histories, when the next one came, and
-    what was still to be done to them. `phase` is the number of the phase that came then.
+    """What a process that died at a write has left.
+
+    `at` is when the next one came, and `phase` the number of the phase that began then; `acts` are
+    what was still to be done.
     """
 
     phase: int
@@ -394,6 +396,8 @@ def compare_after_deaths(scenario: Scenario, observed: Observed) -> None:
 
     How far it had come before the write is not predicted, but the next process knows it.
     """
+    if not observed.deaths:
+        return
     ends = [*(death.phase - 1 for death in observed.deaths[1:]), len(observed.phases)]
     for death, end in zip(observed.deaths, ends, strict=True):
         facts = facts_of(scenario.workflow, scenario, death.histories, death.at, death.acts)

@@ -52,9 +52,18 @@ class World:
     stop_child: Callable[[Unit, str, float], None] = attrs.field(init=False)
     pause_child: Callable[[Run], None] = attrs.field(init=False)
     resume_child: Callable[[Run], None] = attrs.field(init=False)
-    unfit_child: Callable[[Step, Any], bool] = attrs.field(init=False)
     child_changed: Callable[[Run], None] = attrs.field(init=False)
     run_ended: Callable[[Run], None] = attrs.field(init=False)
+
+    def child_graph(self, step: Step) -> Graph:
+        """Return the document of the child that a step starts."""
+        return self.graphs[str(step.fields["workflow"])]
+
+    def unfit_child(self, step: Step, value: Any) -> bool:
+        """Whether these parameters, with the defaults, are no input for the child (R28)."""
+        graph = self.child_graph(step)
+        whole = {**(graph.fields.get("input") or {}), **value}
+        return graph.fits_input is not None and not graph.fits_input(whole)
 
     def at(self, instant: float, order: int, what: Callable[[], None]) -> None:
         """Let something happen at an instant, or at once if that is past."""

@@ -397,7 +397,7 @@ class Number(enum.IntEnum):
         (-math.inf, "$: is -inf, which JSON lacks"),
         ({1, 2}, "$: is a Python set, which is not JSON"),
         ([b"x"], "$[0]: is a Python bytes, which is not JSON"),
-        ((object(),), "$[0]: is a Python object, which is not JSON"),
+        ((range(3),), "$[0]: is a Python range, which is not JSON"),
         (10**2000, "$: is an integer of more than 1,000 digits"),
         ("\ud800", "$: is no Unicode text: it has half of a surrogate pair"),
         ({"\udfff": 1}, "$: has a key that is no Unicode text: it has half of a surrogate pair"),

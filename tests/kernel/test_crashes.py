@@ -588,6 +588,27 @@ def test_a_request_that_others_made_is_not_made_twice() -> None:
     assert {"a": "RUNNING", "w": "COMPLETED"} == play.statuses
 
 
+@pytest.mark.parametrize("value", (True, 1, "text"), ids=str)
+def test_a_connection_whose_input_others_have_brought_waits_no_more(value: Any) -> None:
+    """Whatever its condition will come to."""
+    found = document(
+        {"id": "a"},
+        {"id": "b"},
+        connections=[{"source": "a", "target": "b", "condition": "input.x > 0"}],
+        on_failure="continue",
+    )
+    play = Play(found)
+    play.ok("a")
+    play.asked_by_others(f.Resume(1, {"x": value}))
+    play.rebuild()
+
+    assert [] == play.waits
+
+    play.tell(f.Check(2))
+
+    assert {"a->b": value == 1 and value is not True} == play.decided
+
+
 def test_an_input_that_others_have_brought_is_not_brought_twice() -> None:
     from trioflow.errors import InvalidRequest
 

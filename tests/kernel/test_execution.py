@@ -9,6 +9,7 @@ import pytest
 from tests.kernel.playing import Play, document
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
+from trioflow.kernel._requests import Waiting
 
 
 def both(a: dict[str, Any] | None = None, b: dict[str, Any] | None = None, **fields: Any) -> Any:
@@ -122,6 +123,13 @@ def test_a_decision_and_a_connection_in_what_is_waited_for() -> None:
         {"kind": "resume"},
     ] == [entry.to_json() for entry in play.machine.waiting_for()]
     assert "a resume" == play.waits[-1]
+
+
+def test_what_a_child_waits_for_says_so() -> None:
+    entry = Waiting("signal", "go", "w", execution="x:a")
+
+    assert "signal 'go' (step 'w' of 'x:a')" == str(entry)
+    assert {"kind": "signal", "name": "go", "step": "w", "execution": "x:a"} == entry.to_json()
 
 
 # ---- R21: what a failed step means ----

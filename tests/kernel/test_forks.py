@@ -252,6 +252,12 @@ def test_connections_that_are_new_are_decided_now() -> None:
     assert ["input.x (connection 'a->d')"] == made.waits
 
 
+def test_an_output_that_fits_the_new_schema_is_kept() -> None:
+    found = document({"id": "a", "output_schema": {"required": ["n"]}}, {"id": "b"})
+
+    assert {"a": "COMPLETED", "b": "RUNNING"} == fork(failed_chain(), played=found).statuses
+
+
 def test_a_failure_that_the_new_document_does_not_handle_runs_again() -> None:
     handled = [{"source": "a", "target": "b", "on": "failure"}]
     play = Play(document({"id": "a"}, {"id": "b"}, connections=handled))
@@ -263,6 +269,22 @@ def test_a_failure_that_the_new_document_does_not_handle_runs_again() -> None:
     made = fork(play, played=document({"id": "a"}, {"id": "b"}, connections=[]))
 
     assert {"a": "RUNNING", "b": "COMPLETED"} == made.statuses
+
+    deferred = [{"source": "a", "target": "b", "on": "always"}]
+    made = fork(play, played=document({"id": "a"}, {"id": "b"}, connections=deferred))
+
+    assert {"a": "RUNNING", "b": "PENDING"} == made.statuses
+
+
+def test_a_failure_that_was_not_handled_runs_again_although_it_would_be_tolerated_now() -> None:
+    made = fork(failed_chain(), played=chain())
+
+    assert "RUNNING" == made.status_of("b")
+
+    found = chain()
+    found["steps"][1]["continue_on_error"] = True
+
+    assert "RUNNING" == fork(failed_chain(), played=found).status_of("b")
 
 
 def test_a_fork_survives_a_crash() -> None:

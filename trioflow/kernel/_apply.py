@@ -308,19 +308,11 @@ class State:
         record = self.steps[key[0]]
         return record if key[1] < 0 or record.items is None else record.items[key[1]]
 
-    def named(self, name: str) -> Unit | None:
-        """Return the step or item of a name like ``pay`` or ``pay[3]``, if there is one."""
-        step, bracket, item = name.partition("[")
-        index = self.plan.index.get(step)
-        if index is None:
-            return None
-        record = self.steps[index]
-        if not bracket:
-            return record
-        number = item.removesuffix("]")
-        if record.items is None or not number.isdecimal() or f"{step}[{number}]" != name:
-            return None
-        return record.items[int(number)] if int(number) < len(record.items) else None
+    def named(self, name: str) -> Unit:
+        """Return the step or item of a `Unit.name`, like ``pay`` or ``pay[3]``."""
+        step, _, item = name.partition("[")
+        record = self.step(step)
+        return record.items[int(item.removesuffix("]"))] if item and record.items else record
 
     def apply(self, event: e.Event) -> None:
         """Change the state as the event says. `ProtocolError` if it cannot happen now."""
@@ -371,7 +363,8 @@ class State:
             at, self.deadline = self.deadline, None
         if self.stopping is None:
             self.stopping = Stopping(event.cause, event.failure, at, float("inf"))
-        elif event.failure is not None:
+        else:
+            assert event.failure is not None
             # A later cause can only shorten the grace, never change what the end will be.
             self.unhandled[f"<{event.cause}>"] = event.failure
         self._shorten_grace(self.stopping, at, event.grace)
@@ -402,11 +395,8 @@ class State:
 
     def _decisions_received(self, event: e.DecisionsReceived) -> None:
         together = {**self.decisions, **event.decisions}
-        self.decisions = {name: together[name] for name in sorted(together, key=self._key_of)}
-
-    def _key_of(self, name: str) -> Key:
-        unit = self.named(name)
-        return NOBODY if unit is None else unit.key
+        in_order = sorted(together, key=lambda name: self.named(name).key)
+        self.decisions = {name: together[name] for name in in_order}
 
     def _signal_received(self, event: e.SignalReceived) -> None:
         self.signals[event.name] = event.payload

@@ -425,8 +425,6 @@ class Machine(Attempts):
         recorded afterwards.
         """
         if record.status == PENDING:
-            if not record.ready():
-                return None
             if not _joined(record):
                 return self._skip_dead(record)
         elif record.waits_for != "inputs":
@@ -543,9 +541,7 @@ class Machine(Attempts):
         """Begin items, and end steps whose items have ended, as far as that goes by now."""
         waiting, self.state.look_at_items = self.state.look_at_items, {}
         for index in sorted(waiting):
-            record = self.state.steps[index]
-            if record.status in (RUNNING, PAUSED):
-                self._go_on_with(record)
+            self._go_on_with(self.state.steps[index])
 
     def _go_on_with(self, record: StepRecord) -> None:
         for_each, items = record.planned.for_each, record.items
@@ -739,7 +735,6 @@ class Machine(Attempts):
     def _carry_out(self, name: str, decision: Any) -> None:
         """Do what somebody decided about a paused step or item, which takes it off the list."""
         unit = self.state.named(name)
-        assert unit is not None
         if decision == "retry":
             if unit.item is None:
                 self._record(e.StepRetried, step=unit.id)

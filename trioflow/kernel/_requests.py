@@ -153,9 +153,7 @@ def _resume(state: State, request: f.Resume) -> list[Draft]:
                 f"can't resume {who}: step {step!r} does not wait for a decision"
                 + (f"; these do: {', '.join(map(str, wanted))}" if wanted else "")
             )
-        unit = state.named(step)
-        assert unit is not None
-        _check_decision(unit, decision)
+        _check_decision(state.named(step), decision)
     answered = (
         bool(request.decisions)
         or state.pause
