@@ -23,7 +23,7 @@ CODE = ("trioflow", "harness", "tests", "benchmarks", "examples", "noxfile.py")
 def tests(session: nox.Session) -> None:
     """Run the quick suite (less than a minute); arguments go to pytest."""
     session.install(".[dev]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "2", *session.posargs)
 
 
 @nox.session
@@ -33,7 +33,7 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "erase")
     try:
         # The script and not `-m pytest`, which would put the checkout on the path.
-        session.run("coverage", "run", f"{session.bin}/pytest", *session.posargs)
+        session.run("coverage", "run", f"{session.bin}/pytest", "-n", "2", *session.posargs)
     finally:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
@@ -77,6 +77,14 @@ def schedules(session: nox.Session) -> None:
         session.skip(f"{script.relative_to(ROOT)} is not there")
     session.install(".[dev]")
     session.run("python", str(script), *(session.posargs or ["20000"]))
+
+
+@nox.session
+def benchmark(session: nox.Session) -> None:
+    """Print what steps and commits cost, as ratios in one run."""
+    session.install(".")
+    for script in ("kernel", "graph", "commits"):
+        session.run("python", f"benchmarks/{script}.py")
 
 
 @nox.session

@@ -9,8 +9,9 @@ The harness knows the engine by its public API alone, and nothing of trioflow ev
 
 from __future__ import annotations
 
+from harness._history import facts_of
 from harness._oracle import Facts, expect, predict
-from harness._play import Mismatch, check, play
+from harness._play import Mismatch, Observed, check, play
 from harness._scenario import (
     AfterWrite,
     AtTime,
@@ -43,6 +44,7 @@ __all__ = (
     "Hangs",
     "Interrupt",
     "Mismatch",
+    "Observed",
     "Phase",
     "Raises",
     "Resume",
@@ -51,6 +53,7 @@ __all__ = (
     "Signal",
     "check",
     "expect",
+    "facts_of",
     "play",
     "predict",
 )

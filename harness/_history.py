@@ -100,10 +100,10 @@ class _Reader:
             if run.pause and ready and not run.ended:
                 # R27: whatever could start was looked at, and is held back.
                 found.grouped = found.joined = found.condition_met = found.held = True
-            if found.step.for_each and found.step.type == "action" and found.units:
+            has_items = found.step.for_each and found.step.type == "action" and found.units
+            if has_items and not (found.ended or run.pause or run.stopping):
                 # R19: an item whose turn has come leaves no trace before its first attempt.
-                if not (found.ended or run.pause or run.stopping):
-                    items_go_on(self.world, run, found)
+                items_go_on(self.world, run, found)
         over = all(found.ended for found in run.in_order())
         if run.status not in (PENDING, PAUSED) and not run.ended and over:
             begin_undoing(run)

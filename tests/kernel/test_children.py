@@ -333,6 +333,19 @@ def test_an_item_is_paused_with_its_child_and_the_step_with_the_last_item() -> N
     assert ["ExecutionResumed", "ItemResumed a[1]", "StepResumed a"] == play.said
 
 
+def test_the_next_child_starts_when_a_paused_one_makes_room() -> None:
+    play = children(for_each={"items": [1, 2], "max_concurrent": 1})
+    play.tell(f.ChildPaused(1, f.Address("a", item=0)))
+
+    assert "PAUSED" == play.status
+
+    play.child_ends("a[0]", "COMPLETED", 5)
+
+    assert ["ItemCompleted a[0]", "ExecutionResumed", "StepResumed a", "ChildStarted a[1]"] == (
+        play.said
+    )
+
+
 def test_a_failed_child_stops_the_children_of_the_other_items() -> None:
     play = children()
     play.child_ends("a[0]", "FAILED")

@@ -345,6 +345,17 @@ def test_a_failure_that_stopped_nothing_is_undone_at_the_end(how: str) -> None:
     )
 
 
+def test_a_failure_that_stopped_nothing_stops_nothing_either_if_nothing_is_undone() -> None:
+    found = document(
+        {"id": "a", "compensate": "undo"}, {"id": "b"}, connections=[], on_failure="continue"
+    )
+    play = Play({**found, "compensate_on": ["cancelled"]})
+    play.ok("a")
+    play.bad("b")
+
+    assert ["AttemptFailed b boom", "StepFailed b boom", "ExecutionFailed"] == play.said
+
+
 def test_nothing_is_undone_when_it_ends_well() -> None:
     play = trip(fails=False)
     play.ok("pay")

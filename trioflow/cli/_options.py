@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import attrs
 import click
 
 from trioflow.cli._errors import Refused
@@ -38,6 +40,21 @@ allow_option: Decorator[Any] = click.option(
     metavar="ACTION",
     help="Allow a built-in action that is off by default: process.run.",
 )
+workflow_option: Decorator[Any] = click.option(
+    "--workflow",
+    "workflows",
+    multiple=True,
+    metavar="FILE-or-FOLDER",
+    help="Workflows that steps start as children; of a folder, *.workflow.json and .yaml. "
+    "May be repeated.",
+)
+secret_option: Decorator[Any] = click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="NAME=env:VARIABLE|NAME=file:PATH",
+    help="Where the value of ${secret.NAME} is. May be repeated.",
+)
 input_option: Decorator[Any] = click.option(
     "-i",
     "inputs",
@@ -51,6 +68,69 @@ input_file_option: Decorator[Any] = click.option(
     metavar="FILE.json",
     help="A file with the input, an object; -i comes on top of it. '-' is stdin.",
 )
+
+
+@attrs.frozen
+class Job:
+    """What was asked for on the command line, as far as it concerns any execution."""
+
+    store: str
+    actions: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    as_json: bool = False
+
+    @property
+    def options(self) -> list[str]:
+        """The options that another command needs to find the same things."""
+        found = [
+            word
+            for option, values in (
+                ("--actions", self.actions),
+                ("--allow", self.allow),
+                ("--workflow", self.workflows),
+                ("--secret", self.secrets),
+            )
+            for value in values
+            for word in (option, value)
+        ]
+        return [*found, *self.where]
+
+    @property
+    def where(self) -> list[str]:
+        """The option that names the store, if it is another one than usually."""
+        return [] if self.store == DEFAULT_STORE else ["--store", self.store]
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether everything is gone when the command ends."""
+        return self.store.startswith("memory:") or self.store == "sqlite::memory:"
+
+
+def job_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of all that drive executions, as its first argument, a `Job`."""
+
+    @actions_option
+    @allow_option
+    @workflow_option
+    @secret_option
+    @store_option
+    @json_option
+    @functools.wraps(command)
+    def packed(
+        *,
+        store: str,
+        actions: tuple[str, ...],
+        allow: tuple[str, ...],
+        workflows: tuple[str, ...],
+        secrets: tuple[str, ...],
+        as_json: bool,
+        **others: Any,
+    ) -> int:
+        return command(Job(store, actions, allow, workflows, secrets, as_json), **others)
+
+    return packed
 
 
 def store_to_read(url: str) -> Store:

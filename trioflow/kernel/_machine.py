@@ -488,6 +488,9 @@ class Machine(Attempts):
             return
         address = f.Address(unit.id, "step", unit.item)
         execution = address.key(self.state.id)
+        if self._step_of(unit).status == PAUSED:
+            # All items that were under way have paused, and one has made room for this one.
+            self._record(e.StepResumed, step=unit.id)
         self._record(e.ChildStarted, step=unit.id, execution=execution, item=unit.item)
         self._commands.append(self._child_command(unit))
 
