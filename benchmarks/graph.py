@@ -44,9 +44,7 @@ def graph() -> dict[str, Any]:
 
 
 async def seconds_per_step(store: str, workflow: trioflow.Workflow, repeat: int) -> float:
-    async with trioflow.open_engine(
-        store, actions=[number], max_concurrent_steps=LIMIT
-    ) as engine:
+    async with trioflow.open_engine(store, actions=[number], max_concurrent_steps=LIMIT) as engine:
         started = time.perf_counter()
         for _ in range(repeat):
             await engine.run(workflow)

@@ -33,6 +33,7 @@ from harness._scenario import (
     Resume,
     Scenario,
     Signal,
+    next_act,
     seconds_of,
 )
 from harness._state import COMPLETED, PAUSED, RUNNING, Attempt, Run, StepRun, Unit
@@ -144,7 +145,7 @@ class _Oracle(Family):
 
     def halt_if_over(self) -> None:
         """End the phase if its execution waits for the next act, or nothing is to come."""
-        if not self.acts or self.acts[0].moment is not None:
+        if next_act(self.acts) is None:
             return
         if self.root.ended or (self.root.status == PAUSED and not self.pending_now()):
             raise _Halt("paused")
@@ -238,7 +239,9 @@ def predict(
         halt = _begun(oracle, lambda: oracle.open_run(oracle.root))
     elif facts.halt == "paused":
         _arm(oracle)
-        halt = _begun(oracle, lambda: oracle.do(acts[0]))
+        act = next_act(acts)
+        assert act is not None
+        halt = _begun(oracle, partial(oracle.do, act))
     else:
         _arm(oracle)
         halt = _begun(oracle, lambda: oracle.reopen(oracle.root))

@@ -37,6 +37,7 @@ from harness._scenario import (
     Resume,
     Scenario,
     Signal,
+    next_act,
 )
 from harness._stage import Actors, DyingStore, Gone, prefix_of
 from harness._world import SAME
@@ -169,10 +170,8 @@ class _Player:
                 ended = self.execution.status in ENDED
                 if self._leaves() or (ended and not self.acts):
                     break
-                act = self.acts[0] if self.acts else None
-                due = act is not None and act.moment is None
-                if due and (ended or self.execution.status == "PAUSED"):
-                    assert act is not None
+                act = next_act(self.acts)
+                if act is not None and (ended or self.execution.status == "PAUSED"):
                     await self._tell()
                     await self._do(act)
                     continue

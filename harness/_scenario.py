@@ -359,6 +359,17 @@ class Scenario:
         return cls(**values)
 
 
+def next_act(acts: Sequence[Act]) -> Act | None:
+    """Return the act that is done as soon as the execution is PAUSED, if it is the next one.
+
+    A death at a write comes when it comes, and holds up nothing.
+    """
+    for act in acts:
+        if not isinstance(act.moment, AfterWrite | BeforeWrite):
+            return act if act.moment is None else None
+    return None
+
+
 def hang_seconds(name: str, attempt: int) -> float:
     """Return how long a hanging attempt hangs: each for another time, so that none coincide."""
     digest = hashlib.sha256(f"{name}#{attempt}".encode()).digest()

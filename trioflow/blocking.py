@@ -24,6 +24,7 @@ import trioflow.engine as trio_engine
 from trioflow.definitions._model import Workflow
 from trioflow.engine._execution import EventStream, Receipt, StepState
 from trioflow.engine._portal import ENGINE_LEFT, Call, HeldEngine
+from trioflow.engine._statistics import Statistics
 from trioflow.errors import InvalidRequest
 from trioflow.kernel._events import Event, Failure
 from trioflow.kernel._requests import Waiting
@@ -233,6 +234,8 @@ class Engine:
         label: Mapping[str, str] | None = None,
         limit: int = 100,
         before: str | None = None,
+        created_before: float | None = None,
+        ended_before: float | None = None,
     ) -> list[Head]:
         """See `trioflow.Engine.executions`."""
         return _call(
@@ -243,7 +246,13 @@ class Engine:
             label=label,
             limit=limit,
             before=before,
+            created_before=created_before,
+            ended_before=ended_before,
         )
+
+    def statistics(self) -> Statistics:
+        """See `trioflow.Engine.statistics`."""
+        return self._portal.call(self._engine.statistics)
 
     def check(self, workflow: Workflow) -> None:
         """See `trioflow.Engine.check`."""

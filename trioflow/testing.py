@@ -19,6 +19,7 @@ from trioflow.actions._context import ActionContext
 from trioflow.definitions._model import Workflow
 from trioflow.definitions._secrets import Secrets
 from trioflow.engine._engine import DEFAULT_LIMIT, Engine, Observer, _open
+from trioflow.engine._retention import Retention
 from trioflow.stores._memory import MemoryStore
 from trioflow.stores._protocol import Store
 from trioflow.stores._sqlite import SqliteStore, run_inline
@@ -57,6 +58,7 @@ async def open_engine(
     observers: Sequence[Observer] = (),
     allow: Iterable[str] = (),
     jitter: Callable[[], float] = lambda: 1.0,
+    retention: Retention = None,
     lease: float = _FOR_EVER,
 ) -> AsyncIterator[Engine]:
     """Open an engine for tests: as `trioflow.open_engine`, but for what needs real time.
@@ -64,8 +66,8 @@ async def open_engine(
     Instants are those of trio's clock (`trio.current_time()`, from 0 under a `MockClock`). Stores
     commit, and plain `def` actions are called, without a thread. `jitter` returns the part, from
     0 to 1, of a delay that is waited: the longest one by default. A deadlock, which would spin
-    for ever under an autojump clock, raises `trio.TooSlowError` at once. `lease` is how long (seconds)
-    executions stay this engine's after it was last heard of.
+    for ever under an autojump clock, raises `trio.TooSlowError` at once. `lease` is how long
+    (seconds) executions stay this engine's after it was last heard of.
     """
     if isinstance(store, str):
         store = _inline_store(store)
@@ -82,6 +84,7 @@ async def open_engine(
             wall_clock=trio.current_time,
             jitter=jitter,
             lease=lease,
+            retention=retention,
             engine_type=_InlineEngine,
         ) as engine:
             yield engine

@@ -4,105 +4,122 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import ModuleType
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
-import attrs
 import trio
 
 from trioflow import events as e
 from trioflow.cli._actions import load_actions
-from trioflow.cli._errors import EXIT_CODES, INTERRUPTED, PAUSED
-from trioflow.cli._options import DEFAULT_STORE
-from trioflow.cli._output import LenientStream, err, is_terminal, print_json
+from trioflow.cli._ending import finish
+from trioflow.cli._errors import INTERRUPTED
+from trioflow.cli._options import Job
+from trioflow.cli._output import LenientStream, err, is_terminal
 from trioflow.cli._progress import FRAME, Progress, make_progress
 from trioflow.cli._prompt import Answers, Left, LineReader, ask
+from trioflow.cli._secrets import read_secrets
 from trioflow.cli._signals import Interrupts
-from trioflow.cli._timeline import ENDED, Timeline
-from trioflow.cli._words import answers, failure_tree, waiting_words
-from trioflow.definitions import load_workflow
+from trioflow.cli._timeline import Timeline
+from trioflow.cli._workflows import load_workflows
+from trioflow.definitions import Workflow, load_workflow
 from trioflow.engine import Engine, Execution, open_engine
 from trioflow.errors import ExecutionError, InvalidRequest
 
 Begin = Callable[[Engine], Awaitable[Execution]]
+Observer = Callable[[str, e.Event], None]
 
 
-@attrs.frozen
-class Job:
-    """What was asked for on the command line, as far as it concerns any execution."""
+class Setting:
+    """What a job names, loaded: actions, child workflows, secrets. Refuses what is not there."""
 
-    store: str
-    actions: tuple[str, ...]
-    allow: tuple[str, ...]
-    as_json: bool
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._modules: list[ModuleType] = load_actions(job.actions)
+        self.workflows = load_workflows(job.workflows)
+        self._secrets = read_secrets(job.secrets)
 
-    @property
-    def options(self) -> list[str]:
-        """The options that another command needs to find the same things."""
-        found = [word for name in self.actions for word in ("--actions", name)]
-        found += [word for name in self.allow for word in ("--allow", name)]
-        if self.store != DEFAULT_STORE:
-            found += ["--store", self.store]
-        return found
+    def engine(self, observer: Observer) -> AbstractAsyncContextManager[Engine]:
+        """Return an engine that continues nothing by itself; entering opens it."""
+        return open_engine(
+            self._job.store,
+            actions=self._modules,
+            workflows=self.workflows.values(),
+            allow=self._job.allow,
+            secrets=self._secrets,
+            recover=False,
+            observers=[observer],
+        )
 
 
-def drive(job: Job, begin: Begin, *, wanted: str = "COMPLETED") -> int:
+def drive(
+    job: Job, begin: Begin, *, wanted: str = "COMPLETED", setting: Setting | None = None
+) -> int:
     """Open the engine, `begin` an execution, show how it goes on, and return the exit code.
 
     `wanted` is the status for which the code is 0: for a cancel that is CANCELLED.
     """
-    modules = load_actions(job.actions)
+    setting = Setting(job) if setting is None else setting
     with Interrupts() as interrupts:
-        driving = _Driving(job, modules, interrupts)
-        # What actions print must not end up in the result.
-        printed = cast("TextIO", LenientStream(sys.stderr))
-        with contextlib.redirect_stdout(printed), _logged(driving.progress):
+        driving = _Driving(job, setting, interrupts)
+        with told(driving.progress):
             trio.run(driving.run, begin)
     return driving.finish(wanted)
 
 
+async def with_frames(
+    work: Callable[[], Awaitable[object]], progress: Progress, is_still: Callable[[], bool]
+) -> None:
+    """Do some work while the progress is drawn, but for when it `is_still`.
+
+    What the work raises is raised as itself.
+    """
+    error: Exception | None = None
+
+    async def tick() -> None:
+        while True:
+            if not is_still():
+                progress.tick()
+            await trio.sleep(FRAME)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tick)
+        # Kept until the nursery is left, which would put it into a group.
+        try:
+            await work()
+        except Exception as raised:  # noqa: BLE001
+            error = raised
+        nursery.cancel_scope.cancel()
+    if not is_still():
+        # The last frame; after a question it would only repeat the one before it.
+        progress.tick()
+    progress.stop()
+    if error is not None:
+        raise error
+
+
 class _Driving:
-    def __init__(self, job: Job, modules: list[ModuleType], interrupts: Interrupts) -> None:
+    def __init__(self, job: Job, setting: Setting, interrupts: Interrupts) -> None:
         self._job = job
-        self._modules = modules
+        self._setting = setting
         self._interrupts = interrupts
         self._screen = err()
         self.progress: Progress = make_progress(self._screen, time.time)
+        self._engine: Engine | None = None
         self._execution: Execution | None = None
         self._timeline: Timeline | None = None
-        # Events that came before the execution was known here.
-        self._early: list[e.Event] = []
+        # Events, of it and of its children, that came before the execution was known here.
+        self._early: list[tuple[str, e.Event]] = []
         self._changed = trio.Event()
         self._asking = False
         self._read_line = LineReader()
 
     async def run(self, begin: Begin) -> None:
         """Do it all; nothing runs any more when this returns or raises."""
-        error: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._tick)
-            # Kept until the nursery is left, which would put it into a group.
-            try:
-                await self._in_engine(begin)
-            except Exception as raised:  # noqa: BLE001
-                error = raised
-            nursery.cancel_scope.cancel()
-        if not self._asking:
-            # The last frame; after a question it would only repeat the one before it.
-            self.progress.tick()
-        self.progress.stop()
-        if error is not None:
-            raise error
-
-    async def _tick(self) -> None:
-        while True:
-            if not self._asking:
-                self.progress.tick()
-            await trio.sleep(FRAME)
+        await with_frames(lambda: self._in_engine(begin), self.progress, lambda: self._asking)
 
     async def _in_engine(self, begin: Begin) -> None:
         scope = trio.CancelScope()
@@ -115,17 +132,12 @@ class _Driving:
             scope.cancel()
 
         self._interrupts.on_first(interrupt)
-        async with open_engine(
-            self._job.store,
-            actions=self._modules,
-            allow=self._job.allow,
-            recover=False,
-            observers=[self._observe],
-        ) as engine:
+        async with self._setting.engine(self._observe) as engine:
+            self._engine = engine
             with scope:
                 execution = await begin(engine)
                 await self._found(execution)
-                while await _settled(execution) and await self._answered(execution):
+                while await settled(execution) and await self._answered(execution):
                     pass
 
     # ---- watching ----
@@ -133,29 +145,27 @@ class _Driving:
     async def _found(self, execution: Execution) -> None:
         """Begin to show an execution: what is new of it, on top of what is old."""
         history = await execution.history()
-        first = history[0]
-        assert isinstance(first, e.ExecutionStarted)
-        workflow = load_workflow(first.document)
+        workflow = workflow_of(history)
         timeline = Timeline(workflow.plan)
-        new = self._early[0].seq if self._early else len(history) + 1
+        early = [event for execution_id, event in self._early if execution_id == execution.id]
+        new = early[0].seq if early else len(history) + 1
         timeline.apply(event for event in history if event.seq < new)
         self._execution = execution
         self._timeline = timeline
-        title = f"{execution.workflow}  {execution.id}"
-        self.progress.begin(title, workflow, timeline)
-        for event in self._early:
+        self.progress.begin(title(execution.id, history), workflow, timeline)
+        for event in early:
             self._show(timeline, event)
 
     def _observe(self, execution_id: str, event: e.Event) -> None:
+        self._changed.set()
         if self._timeline is None:
-            self._early.append(event)
+            self._early.append((execution_id, event))
         elif self._execution is not None and execution_id == self._execution.id:
             self._show(self._timeline, event)
 
     def _show(self, timeline: Timeline, event: e.Event) -> None:
         timeline.apply([event])
         self.progress.event(event)
-        self._changed.set()
 
     # ---- pauses ----
 
@@ -163,24 +173,21 @@ class _Driving:
         """Ask for what is missing; False if nobody answers, or there is nobody to ask."""
         if not (self._screen.terminal and is_terminal(sys.stdin)):
             return False
-        if any(entry.execution for entry in execution.waiting_for):
-            # What a child waits for goes to the child: the commands at the end say so.
-            return False
         self._asking = True
         self.progress.stop()
         try:
             found = await self._ask(execution)
-            while found is not None and not await self._bring(execution, found):
+            while found is not None and not await self._bring(found):
                 found = await self._ask(execution)
         except Left:
             return False
         self._asking = False
         return True
 
-    async def _ask(self, execution: Execution) -> Answers | None:
-        """Return the answers; None if the execution did not wait for them."""
+    async def _ask(self, execution: Execution) -> dict[str, Answers] | None:
+        """Return the answers, by execution; None if it did not wait for them."""
         self._changed = trio.Event()
-        found: Answers | None = None
+        found: dict[str, Answers] | None = None
         left = False
         async with trio.open_nursery() as nursery:
 
@@ -190,7 +197,7 @@ class _Driving:
 
             nursery.start_soon(stop_asking)
             try:
-                found = await ask(execution.waiting_for, self._screen, self._read_line)
+                found = await self._ask_family(execution)
             except Left:
                 left = True
             nursery.cancel_scope.cancel()
@@ -200,12 +207,31 @@ class _Driving:
             self._screen.line()
         return found
 
-    async def _bring(self, execution: Execution, found: Answers) -> bool:
+    async def _ask_family(self, execution: Execution) -> dict[str, Answers]:
+        """Ask for what an execution waits for, and then for what its children do."""
+        waiting = execution.waiting_for
+        # A pause is passed to the children, and so is its end.
+        if any(entry.kind == "resume" and not entry.execution for entry in waiting):
+            waiting = tuple(
+                entry for entry in waiting if entry.kind != "resume" or not entry.execution
+            )
+        found: dict[str, Answers] = {}
+        for who in sorted({entry.execution or "" for entry in waiting}):
+            if who:
+                self._screen.line((f"its child {who}", "bold"))
+            entries = [entry for entry in waiting if (entry.execution or "") == who]
+            found[who or execution.id] = await ask(entries, self._screen, self._read_line)
+        return found
+
+    async def _bring(self, answers: dict[str, Answers]) -> bool:
+        assert self._engine is not None
         try:
-            for name, payload in found.signals.items():
-                await execution.signal(name, payload)
-            if found.input or found.decisions or found.resume:
-                await execution.resume(found.input, found.decisions)
+            for execution_id, found in answers.items():
+                execution = await self._engine.execution(execution_id)
+                for name, payload in found.signals.items():
+                    await execution.signal(name, payload)
+                if found.input or found.decisions or found.resume:
+                    await execution.resume(found.input, found.decisions)
         except InvalidRequest as error:
             self._screen.line((str(error), "red"))
             return False
@@ -215,59 +241,35 @@ class _Driving:
 
     def finish(self, wanted: str) -> int:
         """Print the result, or what is to be done next, and return the exit code."""
-        execution = self._execution
-        if execution is None:
+        if self._execution is None or self._timeline is None:
             self._screen.line("interrupted before anything was started")
             return INTERRUPTED
-        status = execution.status
-        output = None if self._timeline is None else self._timeline.output
-        if self._screen.terminal and is_terminal(sys.stdout):
-            self._screen.line()
-        if self._job.as_json:
-            print_json(result(execution, output))
-        elif status == "COMPLETED":
-            print_json(output)
-        if status == "FAILED":
-            for failure in execution.errors:
-                for line in failure_tree(failure):
-                    self._screen.line(("error: " if not line.startswith(" ") else "  ") + line)
-        if status in ENDED:
-            return 0 if status == wanted else EXIT_CODES[status]
-        self._tell_how_to_continue(execution)
-        return INTERRUPTED if self._interrupts.received else PAUSED
-
-    def _tell_how_to_continue(self, execution: Execution) -> None:
-        line = self._screen.line
-        if self._job.store.startswith("memory:") or self._job.store == "sqlite::memory:":
-            line(f"{execution.id} is {execution.status}; its store was in memory and is gone")
-            return
-        if execution.status == "PAUSED":
-            line(f"{execution.id} is PAUSED and waits for:")
-            for entry in execution.waiting_for:
-                line(f"  {waiting_words(entry)}")
-            commands = answers(execution.id, execution.waiting_for, self._job.options)
-        else:
-            line(f"{execution.id} was interrupted; nothing of it is lost")
-            words = ["trioflow", "resume", execution.id, *self._job.options]
-            commands = [shlex.join(words)]
-        line("continue with:")
-        for command in commands:
-            line(f"  {command}", whole=True)
+        return finish(
+            self._job,
+            self._screen,
+            self._execution,
+            self._timeline,
+            wanted=wanted,
+            interrupted=self._interrupts.received,
+        )
 
 
-def result(execution: Execution, output: Any) -> dict[str, Any]:
-    """Return the object that ``--json`` prints at the end."""
-    found: dict[str, Any] = {"id": execution.id, "status": execution.status}
-    if execution.status == "COMPLETED":
-        found["output"] = output
-    elif execution.status in ("FAILED", "CANCELLED"):
-        found["errors"] = [failure.to_json() for failure in execution.errors]
-    elif execution.status == "PAUSED":
-        found["waiting_for"] = [entry.to_json() for entry in execution.waiting_for]
-    return found
+def workflow_of(history: Sequence[e.Event]) -> Workflow:
+    """Return the workflow that is at the beginning of a history."""
+    first = history[0]
+    assert isinstance(first, e.ExecutionStarted)
+    return load_workflow(first.document)
 
 
-async def _settled(execution: Execution) -> bool:
+def title(execution_id: str, history: Sequence[e.Event]) -> str:
+    """Return the line above the progress of an execution."""
+    first = history[0]
+    assert isinstance(first, e.ExecutionStarted)
+    forked = f"  (fork of {first.forked_from})" if first.forked_from else ""
+    return f"{first.workflow}  {execution_id}{forked}"
+
+
+async def settled(execution: Execution) -> bool:
     """Wait until the execution pauses or ends; True if it pauses."""
     # It completes: InvalidRequest, because it will not pause.
     with contextlib.suppress(ExecutionError, InvalidRequest):
@@ -289,15 +291,19 @@ class _Notes(logging.Handler):
 
 
 @contextlib.contextmanager
-def _logged(progress: Progress) -> Iterator[None]:
+def told(progress: Progress) -> Iterator[None]:
+    """Show what is printed and logged beside the progress, on stderr."""
     logger = logging.getLogger("trioflow")
     handler = _Notes(progress)
     before = (logger.level, logger.propagate)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    # What actions print must not end up in the result.
+    printed = cast("TextIO", LenientStream(sys.stderr))
     try:
-        yield
+        with contextlib.redirect_stdout(printed):
+            yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before[0])

@@ -18,12 +18,14 @@ from trioflow.errors import (
     StoreLocked,
     TrioflowError,
     UnknownAction,
+    UnknownWorkflow,
 )
 
 DONE = 0
 FAILED = 1
 REFUSED = 2
 PAUSED = 3
+UNFINISHED = 3  # a cancel that is still under way
 CANCELLED = 4
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE has ended
@@ -55,6 +57,8 @@ def explain(error: TrioflowError) -> tuple[str, int]:
         return message, FAILED
     if isinstance(error, UnknownAction):
         return f"{error}; functions come with --actions MODULE-or-FILE", REFUSED
+    if isinstance(error, UnknownWorkflow):
+        return f"{unknown_workflow(error)}; workflows come with --workflow FILE-or-FOLDER", REFUSED
     if isinstance(error, StoreLocked):
         message = (
             f"{error}; look at it with `trioflow list` and `trioflow show`, "
@@ -62,6 +66,11 @@ def explain(error: TrioflowError) -> tuple[str, int]:
         )
         return message, REFUSED
     return str(error), REFUSED
+
+
+def unknown_workflow(error: UnknownWorkflow) -> str:
+    """Return what is missing, without the advice that is for programs."""
+    return str(error).partition("; ")[0]
 
 
 def listing(

@@ -23,6 +23,9 @@ COMMANDS = {
     "resume": ("_steer", "Continue an execution, with what it waits for."),
     "signal": ("_steer", "Bring a signal that an execution waits for."),
     "cancel": ("_steer", "Cancel an execution and wait for its end."),
+    "pause": ("_steer", "Let an execution start nothing more, until it is resumed."),
+    "fork": ("_fork", "Run some steps of an ended execution again, as a new one."),
+    "recover": ("_recover", "Continue all executions that are open."),
     "graph": ("_graph", "Draw a workflow, or an execution, as Mermaid or DOT."),
     "schema": ("_check", "Print the JSON Schema of workflow documents."),
 }

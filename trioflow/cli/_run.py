@@ -6,36 +6,24 @@ from collections.abc import Iterable
 
 import click
 
-from trioflow.cli._options import (
-    actions_option,
-    allow_option,
-    input_file_option,
-    input_option,
-    json_option,
-    store_option,
-)
+from trioflow.cli._options import Job, input_file_option, input_option, job_options
 
 
 @click.command("run", short_help="Execute a workflow, with live progress.")
 @click.argument("file", metavar="FILE")
 @input_option
 @input_file_option
-@actions_option
-@allow_option
-@store_option
 @click.option("--id", "execution_id", help="The id of the execution; the same one continues it.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="May be repeated.")
-@json_option
+@job_options
 def run_command(
+    job: Job,
+    *,
     file: str,
     inputs: tuple[str, ...],
     input_file: str | None,
-    actions: tuple[str, ...],
-    allow: tuple[str, ...],
-    store: str,
     execution_id: str | None,
     labels: tuple[str, ...],
-    as_json: bool,
 ) -> int:
     """Execute the workflow in FILE (JSON or YAML) and print its output as JSON.
 
@@ -46,7 +34,7 @@ def run_command(
     the command that resumes it. The first Ctrl-C (or SIGTERM) interrupts, the second ends at once.
     """
     from trioflow.cli._documents import load
-    from trioflow.cli._drive import Job, drive
+    from trioflow.cli._drive import drive
     from trioflow.cli._input import read_input
     from trioflow.engine import Engine, Execution
 
@@ -57,7 +45,7 @@ def run_command(
     async def begin(engine: Engine) -> Execution:
         return await engine.start(workflow, found, execution_id=execution_id, labels=named)
 
-    return drive(Job(store, actions, allow, as_json), begin)
+    return drive(job, begin)
 
 
 def parse_labels(labels: Iterable[str]) -> dict[str, str]:

@@ -63,6 +63,8 @@ def _completed(row: Row) -> str:
     words = []
     if row.by in ("fallback", "decision"):
         words.append(f"by {row.by}")
+    elif row.by == "fork":
+        words.append("kept")
     if row.items is not None:
         words.append(count(row.items, "item"))
     elif row.tries > 1:

@@ -2,7 +2,8 @@
 
 `_engine` opens a store and belongs to all executions, `_driver` is the task that owns one
 execution's machine, `_attempt` calls an action, and `_execution` is what a program holds.
-`_looking` reads an execution that somebody else drives.
+`_looking` reads an execution that somebody else drives, `_statistics` counts what has happened, and
+`_retention` deletes what ended long ago.
 """
 
 from trioflow.engine._engine import Engine, open_engine
@@ -10,16 +11,28 @@ from trioflow.engine._execution import EventStream, Execution, Receipt, StepStat
 from trioflow.engine._looking import Snapshot, look
 from trioflow.engine._requester import Requester
 from trioflow.engine._run import run
+from trioflow.engine._statistics import (
+    Percentiles,
+    Statistics,
+    StepStatistics,
+    WorkflowStatistics,
+    statistics_of,
+)
 
 __all__ = [
     "Engine",
     "EventStream",
     "Execution",
+    "Percentiles",
     "Receipt",
     "Requester",
     "Snapshot",
+    "Statistics",
     "StepState",
+    "StepStatistics",
+    "WorkflowStatistics",
     "look",
     "open_engine",
     "run",
+    "statistics_of",
 ]

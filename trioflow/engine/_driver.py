@@ -303,6 +303,7 @@ class Driver:
             await self._forget(error, inbox)
             return False
         self.head = head
+        self._engine.counters.commits += 1
         self._publish(machine, head, recorded)
         return True
 
@@ -348,7 +349,9 @@ class Driver:
         history = await self._engine.store.read(self.head.id)
         seen = self.head.seq
         self.machine = Machine.from_history(self.machine.plan, history, self._engine.slots)
-        self.head = stored
+        # The history was read after the head, and may know more: nothing is published twice.
+        state = self.machine.state
+        self.head = stored = attrs.evolve(stored, seq=state.seq, status=state.status)
         self._publish(self.machine, stored, [event for event in history if event.seq > seen])
         self._queue.clear()
         for command in self.machine.outstanding():

@@ -35,6 +35,8 @@ from trioflow.engine._driver import Driver
 from trioflow.engine._execution import Execution
 from trioflow.engine._inbox import EngineLeft, NotDriven, NotOurs
 from trioflow.engine._requester import as_json
+from trioflow.engine._retention import Retention, Sweeper, parse_retention
+from trioflow.engine._statistics import Counters, Statistics
 from trioflow.errors import (
     Conflict,
     DefinitionError,
@@ -63,6 +65,13 @@ LEASE = 30.0
 
 DEFAULT_LIMIT = 5
 
+# Every event is read again whenever an execution comes back into memory, which takes 5 to 7 µs
+# for each. So this many are noticed (70 ms), but nothing is wrong yet.
+LONG_HISTORY = 10_000
+
+# How many heads to ask the store for at once when all that are open are counted.
+_PAGE = 1_000
+
 
 class Engine:
     """Executes workflows. Made by `open_engine`; valid inside its block."""
@@ -78,6 +87,7 @@ class Engine:
         epoch: float,
         jitter: Callable[[], float],
         lease: float,
+        retention: Mapping[str, float],
     ) -> None:
         self.store = store
         self.registry = registry
@@ -104,6 +114,9 @@ class Engine:
         self._busy: dict[str, trio.Event] = {}
         self._nursery: trio.Nursery | None = None
         self._leaving = trio.Event()
+        self._opened = self.now()
+        self.counters = Counters()
+        self._sweeper = Sweeper(self, retention)
         # Whether executions are continued that nobody has asked this engine for.
         self._recovers = False
         # Those that were found to need what this engine does not know; said once.
@@ -234,9 +247,11 @@ class Engine:
             await execution.refresh()
             return execution
         head = await self.store.head(execution_id)
-        if head is None:
+        events = [] if head is None else await self.store.read(execution_id)
+        # Without events: it was deleted between the two.
+        if head is None or not events:
             raise ExecutionNotFound(execution_id)
-        return self._handle(head, await self.store.read(execution_id))
+        return self._handle(head, events)
 
     async def executions(
         self,
@@ -246,8 +261,14 @@ class Engine:
         label: Mapping[str, str] | None = None,
         limit: int = 100,
         before: str | None = None,
+        created_before: float | None = None,
+        ended_before: float | None = None,
     ) -> list[Head]:
-        """Return summaries of executions, newest first; `before` is the last id of a page."""
+        """Return summaries of executions, newest first; `before` is the last id of a page.
+
+        `created_before` and `ended_before` are instants, in seconds since the epoch; what is open
+        has not ended before any.
+        """
         wanted = status if status is None or isinstance(status, str) else tuple(status)
         found: list[Head] = []
         while len(found) < limit:
@@ -255,12 +276,27 @@ class Engine:
                 status=wanted, workflow=workflow, before=before, limit=limit
             )
             found += [
-                head for head in page if label is None or label.items() <= head.labels.items()
+                head
+                for head in page
+                if (label is None or label.items() <= head.labels.items())
+                and (created_before is None or head.created < created_before)
+                and (ended_before is None or (head.ended is not None and head.ended < ended_before))
             ]
             if len(page) < limit:
                 break
             before = page[-1].id
         return found[:limit]
+
+    def statistics(self) -> Statistics:
+        """Return how things are going, in numbers, since the engine was opened.
+
+        Counted is what this engine makes durable, and `running`, `waiting` and `open` include what
+        was in the store at its opening. What other engines do in a store that they share with this
+        one is not noticed; `statistics_of` counts what the store has.
+        """
+        return self.counters.statistics(
+            since=self._opened, slots=self.slots, slots_used=self.limiter.borrowed_tokens
+        )
 
     def check(self, workflow: Workflow) -> None:
         """Check a workflow against the actions of this engine, which no document knows.
@@ -341,6 +377,9 @@ class Engine:
         """Tell the log and the observers what has become durable."""
         self._executions.setdefault(execution.id, execution)
         for event in events:
+            self.counters.add(execution.id, execution.workflow, event)
+            if isinstance(event, e.TERMINAL_EVENTS):
+                self._sweeper.note_end(execution.status)
             _log(self.logger, execution, event)
             for observer in self._observers:
                 try:
@@ -433,6 +472,7 @@ class Engine:
         execution._head = await self._claim(execution.id)
         events = await self.store.read(execution.id)
         execution._machine = self.machine(execution._machine.plan, events)
+        self.counters.remember(execution.id, events)
         driver = self._drive(execution)
         # Both are in the inbox before the driver looks into it, so they are one round.
         driver.tell(f.Recovered(self.now()))
@@ -466,6 +506,7 @@ class Engine:
         finally:
             if self._drivers.get(execution.id) is driver:
                 del self._drivers[execution.id]
+                self.counters.forget(execution.id)
             execution._driver = None
             execution._wake()
         due = driver.machine.deadline
@@ -555,6 +596,19 @@ class Engine:
         self._executions[head.id] = execution
         return execution
 
+    async def count_open(self) -> None:
+        """Count the executions that are there already, before anything happens to them."""
+        before = None
+        while page := await self.store.heads(status=OPEN, before=before, limit=_PAGE):
+            for head in page:
+                self.counters.found_open(head.workflow, head.status)
+            before = page[-1].id
+
+    async def delete(self, execution_id: str) -> None:
+        """Delete an execution that has ended, with its children; not while it is looked up."""
+        async with self._alone_with(execution_id):
+            await self.store.delete(execution_id)
+
     async def recover(self) -> list[Execution]:
         """Continue the executions that are due, unowned, and all of whose actions are known.
 
@@ -601,6 +655,7 @@ class Engine:
                 nursery.start_soon(self._until_left, self._wake_parked)
                 nursery.start_soon(self._until_left, self._watch_requests)
                 nursery.start_soon(self._until_left, self._keep_lease)
+                nursery.start_soon(self._until_left, self._sweeper.sweep_for_ever)
                 task_status.started()
                 await self._leaving.wait()
                 for driver in tuple(self._drivers.values()):
@@ -670,6 +725,15 @@ def _log(logger: logging.Logger, execution: Execution, event: e.Event) -> None:
     elif isinstance(event, e.TERMINAL_EVENTS):
         what = event.type.removeprefix("Execution").upper()
         logger.info("%s: the execution is %s", execution.id, what, extra=extra)
+    if event.seq == LONG_HISTORY:
+        logger.warning(
+            "%s: its history has %d events by now, all of which are read whenever it is continued; "
+            "let large parts of the workflow, such as what a for_each does for an item, be child "
+            "workflows with histories of their own",
+            execution.id,
+            event.seq,
+            extra=extra,
+        )
 
 
 @asynccontextmanager
@@ -683,6 +747,7 @@ async def open_engine(
     secrets: Secrets | None = None,
     observers: Sequence[Observer] = (),
     allow: Iterable[str] = (),
+    retention: Retention = None,
 ) -> AsyncIterator[Engine]:
     """Open an engine on a store, and continue what is open in it.
 
@@ -703,6 +768,10 @@ async def open_engine(
         called as ``f(execution_id, event)`` after each commit, in order.
     allow
         built-in actions that must be asked for: ``process.run``.
+    retention
+        delete executions, with their histories and children, that ended so long ago: seconds or
+        text like ``"30d"``, for all, or by status: ``{"COMPLETED": "7d", "FAILED": "90d"}``. None,
+        and what is not named, is kept for ever. An `execution_id` is free again after that.
 
     Leaving the block **interrupts** what runs: it goes on when an engine opens the store again.
     `Execution.cancel` is the business act. What the body raises leaves as itself. If the engine
@@ -720,6 +789,7 @@ async def open_engine(
         wall_clock=time.time,
         jitter=random.random,
         lease=LEASE,
+        retention=retention,
         engine_type=Engine,
     ) as engine:
         yield engine
@@ -739,6 +809,7 @@ async def _open(
     wall_clock: Callable[[], float],
     jitter: Callable[[], float],
     lease: float,
+    retention: Retention,
     engine_type: type[Engine],
 ) -> AsyncIterator[Engine]:
     # Not isinstance: True is no number of steps.
@@ -746,6 +817,7 @@ async def _open(
         raise InvalidRequest(
             f"max_concurrent_steps is a whole number from 1 on, not {max_concurrent_steps!r}"
         )
+    ages = parse_retention(retention)
     registry = Registry(actions, allow=allow)
     known = list(workflows)
     for workflow in known:
@@ -761,9 +833,11 @@ async def _open(
             epoch=wall_clock() - trio.current_time(),
             jitter=jitter,
             lease=lease,
+            retention=ages,
         )
         for workflow in known:
             engine.know(workflow)
+        await engine.count_open()
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(engine.serve)

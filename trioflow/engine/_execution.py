@@ -122,6 +122,9 @@ class EventStream:
     async def _at_the_end(self) -> bool:
         """Whether the event after which it was to begin is the last one there will be."""
         last = await self._store.read(self._id, self._after - 1) if self._after else []
+        if not last and await self._store.head(self._id) is None:
+            # It was deleted, and nothing will ever come.
+            raise ExecutionNotFound(self._id)
         return bool(last) and isinstance(last[0], e.TERMINAL_EVENTS)
 
 
@@ -225,6 +228,9 @@ class Execution:
             raise ExecutionNotFound(self.id)
         if head.seq != self._machine.state.seq:
             events = await self._engine.store.read(self.id)
+            if not events:
+                # It was deleted just now.
+                raise ExecutionNotFound(self.id)
             if self._driver is None:
                 machine = self._engine.machine(self._machine.plan, events)
                 state = machine.state

@@ -214,15 +214,18 @@ class Durations:
 
     def percentiles(self) -> Percentiles:
         """Return what is known by now."""
-        wanted = [math.ceil(self.count * part) for part in (0.5, 0.95, 0.99)]
-        found: list[float] = []
+        p50, p95, p99 = (self._reached(math.ceil(self.count * part)) for part in (0.5, 0.95, 0.99))
+        return Percentiles(p50, p95, p99, self.max, self.count)
+
+    def _reached(self, wanted: int) -> float:
+        """Return the end of the bucket with the `wanted`th duration, shortest first."""
         seen = 0
         for number in sorted(self._buckets):
             seen += self._buckets[number]
-            end = self._SHORTEST * math.exp(number * self._GROWTH) if number >= 0 else 0.0
-            while len(found) < len(wanted) and seen >= wanted[len(found)]:
-                found.append(min(end, self.max))
-        return Percentiles(*found, max=self.max, count=self.count) if found else Percentiles()
+            if seen >= wanted:
+                end = self._SHORTEST * math.exp(number * self._GROWTH) if number >= 0 else 0.0
+                return min(end, self.max)
+        return 0.0
 
 
 # ---- counting ----

@@ -473,6 +473,21 @@ class Reader:
             raise ExecutionNotFound(before)
         return [_head(row) for row in rows]
 
+    def ended(self, status: str, limit: int) -> list[Head]:
+        """Return the heads of executions without a parent that ended like this, oldest end first.
+
+        The index has them in this order.
+        """
+        rows = self._connection.execute(
+            f"""
+            SELECT {_COLUMNS} FROM executions
+            WHERE status = ? AND ended IS NOT NULL AND parent IS NULL
+            ORDER BY ended, key LIMIT ?
+            """,
+            (status, limit),
+        ).fetchall()
+        return [_head(row) for row in rows]
+
     def requested(self, seen: Mapping[str, int]) -> dict[str, int]:
         """Return the open executions with a request that is newer than what was seen."""
         rows = self._connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from types import TracebackType
 from typing import Self
 
@@ -152,6 +153,16 @@ class MemoryStore:
             if workflow is None or head.workflow == workflow:
                 found.append(head)
         return found
+
+    async def ended(self, status: str, *, limit: int = 100) -> list[Head]:
+        """Return the head rows of executions that ended like this. See `Store.ended`."""
+        await trio.lowlevel.checkpoint()
+        found = [
+            (head.ended, head)
+            for head in (row.head for row in self._rows.values())
+            if head.status == status and head.ended is not None and head.parent is None
+        ]
+        return [head for _, head in sorted(found, key=itemgetter(0))[:limit]]
 
     async def claim(
         self,

@@ -92,6 +92,13 @@ class Store(Protocol):
         """Return head rows, newest first; `before` is the id of the last one already seen."""
         ...
 
+    async def ended(self, status: str, *, limit: int = 100) -> list[Head]:
+        """Return the head rows of executions that ended like this, the first to end first.
+
+        Without child executions, which are deleted with their root.
+        """
+        ...
+
     async def claim(
         self,
         owner: str,

@@ -42,6 +42,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX executions_by_workflow ON executions (workflow)",
         "CREATE INDEX executions_by_parent ON executions (parent) WHERE parent IS NOT NULL",
         "CREATE INDEX executions_by_document ON executions (document)",
+        # For retention: what ended first. An execution gets into it when it ends.
+        """
+        CREATE INDEX executions_by_end ON executions (status, ended)
+        WHERE ended IS NOT NULL AND parent IS NULL
+        """,
         # With a rowid, so that events are appended at the end of the table wherever they belong;
         # WITHOUT ROWID would put the long bodies of all executions into one tree by key.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Mapping, Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from operator import methodcaller
@@ -212,6 +212,10 @@ class SqliteStore:
         """
         statuses = (status,) if isinstance(status, str) else status and set(status)
         return await self._read(lambda reader: reader.heads(statuses, workflow, before, limit))
+
+    async def ended(self, status: str, *, limit: int = 100) -> list[Head]:
+        """Return the head rows of executions that ended like this. See `Store.ended`."""
+        return await self._read(lambda reader: reader.ended(status, limit))
 
     async def claim(
         self,
