@@ -161,7 +161,9 @@ class Family(Working):
             if child.status == "PENDING":
                 self.open_run(child)
             elif unit.child_asked is not None and not child.ended and child.stopping is None:
-                # It has not been told yet; nothing of it is made again first.
+                # It has not been told yet; nothing of it is made again first. The page does not
+                # say so: what follows is not compared.
+                self.world.child_ends += [(self.world.now, child.id)] * 2
                 grace = run.stopping.grace_end - self.world.now if run.stopping else 0.0
                 self.stop_child(unit, "", 0.0 if unit.child_asked != "grace" else grace)
             elif not child.ended:

@@ -239,9 +239,9 @@ def predict(
         halt = _begun(oracle, lambda: oracle.open_run(oracle.root))
     elif facts.halt == "paused":
         _arm(oracle)
-        act = next_act(acts)
-        assert act is not None
-        halt = _begun(oracle, partial(oracle.do, act))
+        due = next_act(acts)
+        assert due is not None
+        halt = _begun(oracle, partial(oracle.do, due))
     else:
         _arm(oracle)
         halt = _begun(oracle, lambda: oracle.reopen(oracle.root))

@@ -27,10 +27,10 @@ CREATE TABLE IF NOT EXISTS cards (number TEXT PRIMARY KEY, balance INTEGER, outa
 CREATE TABLE IF NOT EXISTS reservations (
     id INTEGER PRIMARY KEY, key TEXT UNIQUE, sku TEXT, quantity INTEGER, total INTEGER,
     state TEXT DEFAULT 'held');
-CREATE TABLE IF NOT EXISTS approvals (id INTEGER PRIMARY KEY, key TEXT UNIQUE, approved_by TEXT);
 CREATE TABLE IF NOT EXISTS bank_calls (key TEXT PRIMARY KEY, calls INTEGER);
 CREATE TABLE IF NOT EXISTS charges (
-    id INTEGER PRIMARY KEY, key TEXT UNIQUE, card TEXT, amount INTEGER);
+    id INTEGER PRIMARY KEY, key TEXT UNIQUE, card TEXT, amount INTEGER,
+    state TEXT DEFAULT 'paid');
 CREATE TABLE IF NOT EXISTS parcels (
     id INTEGER PRIMARY KEY, key TEXT UNIQUE, reservation INTEGER, receipt TEXT);
 CREATE TABLE IF NOT EXISTS mails (
@@ -66,7 +66,8 @@ def reserve(sku: str, quantity: int, context: trioflow.ActionContext) -> dict[st
 def release(reservation: str, context: trioflow.ActionContext) -> dict[str, Any]:
     """Put the goods of `reservation` back on the shelf.
 
-    This one needs no key: the state of the reservation says whether it has been done.
+    Steps call it, and it is how a reservation is undone. It needs no key: the state of the
+    reservation says whether it has been done.
     """
     with _observed(context), _shop() as shop:
         held = _need(shop, "SELECT * FROM reservations WHERE id = ?", int(reservation[1:]))
@@ -76,21 +77,6 @@ def release(reservation: str, context: trioflow.ActionContext) -> dict[str, Any]
                 "UPDATE goods SET stock = stock + ? WHERE sku = ?", (held["quantity"], held["sku"])
             )
         return {"released": held["quantity"]}
-
-
-@trioflow.action("order.approve")
-def approve(approved_by: str, total: int, context: trioflow.ActionContext) -> dict[str, Any]:
-    """Write down who approved a large order.
-
-    Nothing waits in here: the step waits, without costing anything, as long as the input lacks
-    `approved_by`, and the action is called once it is there.
-    """
-    with _observed(context), _shop() as shop:
-        shop.execute(
-            "INSERT OR IGNORE INTO approvals (key, approved_by) VALUES (?, ?)",
-            (context.idempotency_key, approved_by),
-        )
-        return {"approved_by": approved_by, "total": total}
 
 
 @trioflow.action("payments.charge")
@@ -118,6 +104,20 @@ def charge(card: str, amount: int, context: trioflow.ActionContext) -> dict[str,
                 )
             done = _need(shop, "SELECT * FROM charges WHERE key = ?", context.idempotency_key)
             return {"receipt": f"P{done['id']}", "amount": done["amount"]}
+
+
+@trioflow.action("payments.refund")
+def refund(receipt: str, context: trioflow.ActionContext) -> dict[str, Any]:
+    """Give the money of a charge back; its state says whether that has been done."""
+    with _observed(context), _shop() as shop:
+        paid = _need(shop, "SELECT * FROM charges WHERE id = ?", int(receipt[1:]))
+        if paid["state"] == "paid":
+            shop.execute("UPDATE charges SET state = 'refunded' WHERE id = ?", (paid["id"],))
+            shop.execute(
+                "UPDATE cards SET balance = balance + ? WHERE number = ?",
+                (paid["amount"], paid["card"]),
+            )
+        return {"refunded": paid["amount"]}
 
 
 @trioflow.action("shipping.book")

@@ -272,9 +272,7 @@ class Maker:
             # only while it is stopping already, and leaves its connections undecided (R22).
             items = self.one(("${input.list}", ["x", "y"], [{"k": 1}, {"k": 2}, {}]))
             for_each = step["for_each"] = {"items": items}
-            # Not for children: the engine breaks when one of them starts while the others, and so
-            # their step, are PAUSED.
-            if step["type"] == "action" and self.draw(st.booleans()):
+            if self.draw(st.booleans()):
                 for_each["max_concurrent"] = self.one((1, 2))
             if self.draw(st.booleans()):
                 for_each["on_item_error"] = self.one(("fail", "continue"))

@@ -182,13 +182,14 @@ def test_a_child_gets_the_grace_and_may_end_in_it(
 ) -> None:
     """A child that is CANCELLED because of its parent makes its step CANCELLED."""
     play = Play(parent())
+    play.now = 3.0
     play.cancel(grace=5)
 
     assert ["StopChild a grace 5.0"] == play.asked
 
     if rebuilt:
         play.rebuild()
-        play.tell(f.Check(1))
+        play.tell(f.Check(4))
     play.child_ends("a", status, None, failure("inner"))
 
     assert expected == play.status_of("a")
@@ -238,6 +239,18 @@ def test_a_step_that_is_out_of_time_stops_its_child() -> None:
             found.code,
             [cause.code for cause in found.causes],
         )
+
+
+def test_a_step_that_is_out_of_time_in_a_grace_stops_its_child() -> None:
+    play = Play(parent(total_timeout=5))
+    play.cancel(grace=9)
+    play.pass_to(5)
+
+    assert ["StopChild a grace 0.0"] == play.asked
+
+    play.child_ends("a", "CANCELLED")
+
+    assert "timeout.step" == play.code_of("a")
 
 
 def test_a_paused_child_is_stopped_with_its_parent() -> None:

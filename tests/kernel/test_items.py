@@ -60,6 +60,17 @@ def test_items_may_come_from_a_reference_and_have_a_name() -> None:
     assert {"x": 2} == play.attempt("a[1]").parameters
 
 
+def test_items_keep_the_values_of_the_start() -> None:
+    found = each(("${input.x?}", "${input.y}"))
+    found["steps"].append({"id": "b", "action": "work", "condition": "input.x"})
+    play = Play({**found, "connections": []}, {"y": 1})
+    play.resume({"x": True})
+    play.crash()
+    play.take("a[0]")
+
+    assert {"x": None} == play.attempt("a[0]").parameters
+
+
 def test_an_empty_list_completes_at_once() -> None:
     """Nothing is missing then, as no parameters are resolved."""
     play = Play(each((), parameters={"x": "${input.gone}"}))
@@ -321,6 +332,52 @@ def test_a_decision_about_an_item_that_waits_for_none(name: str) -> None:
 
     with pytest.raises(InvalidRequest, match="does not wait for a decision"):
         play.resume(decisions={name: "retry"})
+
+
+def test_the_next_item_begins_when_a_paused_one_makes_room() -> None:
+    retry = {"max_attempts": 1, "on_exhausted": "pause"}
+    play = Play(each((1, {}), max_concurrent=1, retry=retry))
+    play.bad("a[0]")
+
+    assert "PAUSED" == play.status
+
+    play.resume(decisions={"a[0]": {"completed": 1}})
+
+    assert [
+        "DecisionsReceived",
+        "ItemCompleted a[0]",
+        "ExecutionResumed",
+        "StepResumed a",
+    ] == play.said
+    assert ["QueueAttempt a[1] 1"] == play.asked
+
+
+def test_the_lowest_of_several_items_that_fail_in_one_turn_gives_its_code() -> None:
+    retry = {"max_attempts": 1, "on_exhausted": "pause"}
+    play = Play(each((1, 2), retry=retry))
+    play.bad("a[1]", "second")
+    play.bad("a[0]", "first")
+    play.resume(decisions={"a[1]": "failed", "a[0]": "failed"})
+
+    assert "first" == play.code_of("a")
+
+
+def test_an_item_that_is_lost_while_it_is_stopped_is_cancelled() -> None:
+    """Whatever `on_crash` says: another item has failed."""
+    play = Play(each((1, 2), on_crash="fail", fallback="other"))
+    play.bad("a[0]")
+    play.take("a[1]")
+    play.bad("a[0]:fallback", "first")
+
+    assert ["CancelAttempt a[1] 1"] == play.asked
+
+    play.crash()
+
+    assert [
+        "AttemptCrashed a[1]",
+        "ItemCancelled a[1]",
+        "StepFailed a first",
+    ] == play.said[:3]
 
 
 def test_decisions_about_items_are_carried_out_in_their_order() -> None:

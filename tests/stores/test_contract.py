@@ -441,6 +441,25 @@ async def test_a_page_after_one_that_has_gone(store, writing):
         await store.heads(before="b", status="RUNNING")
 
 
+async def test_what_ended_first(store, writing):
+    """In the order of their ends, without the children."""
+    for number, execution_id in enumerate("abcdef"):
+        parent = "a" if execution_id == "b" else None
+        head = await writing.start(execution_id, parent=parent)
+        status = "FAILED" if execution_id == "c" else "COMPLETED"
+        if execution_id != "d":
+            await writing.grow(head, status=status, due=None, ended=2000.0 - number)
+
+    assert ["f", "e", "a"] == [head.id for head in await store.ended("COMPLETED")]
+    assert ["f", "e"] == [head.id for head in await store.ended("COMPLETED", limit=2)]
+    assert [await store.head("c")] == await store.ended("FAILED")
+    assert [] == await store.ended("CANCELLED")
+
+    await store.delete("f")
+
+    assert ["e", "a"] == [head.id for head in await store.ended("COMPLETED")]
+
+
 # ---- claiming ----
 
 

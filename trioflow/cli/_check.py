@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from trioflow.cli._errors import DONE, REFUSED
-from trioflow.cli._options import actions_option, allow_option, json_option
+from trioflow.cli._options import actions_option, allow_option, json_option, workflow_option
+from trioflow.cli._places import find_places
 from trioflow.cli._text import count
 
 if TYPE_CHECKING:
@@ -24,28 +25,40 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="FILE")
 @actions_option
 @allow_option
+@workflow_option
 @json_option
 def check_command(
-    file: str, actions: tuple[str, ...], allow: tuple[str, ...], as_json: bool
+    file: str,
+    actions: tuple[str, ...],
+    allow: tuple[str, ...],
+    workflows: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Find every fault of the workflow in FILE, with its place; nothing is executed.
 
     With --actions also actions that are not there, and parameters that their functions do not
-    take or lack.
+    take or lack. With --workflow also child workflows that are not there; the children that are
+    used are checked, too.
     """
     from trioflow.cli._actions import load_actions
     from trioflow.cli._documents import Faulty, load
     from trioflow.cli._output import print_json, say
+    from trioflow.cli._workflows import load_workflows
 
     registry = _registry(load_actions(actions), allow)
     try:
         workflow = load(file)
-        problems = list(action_problems(workflow, registry, file, known=bool(actions)))
-        if problems:
-            raise Faulty(file, problems)
+        children = load_workflows(workflows)
+        known = {child.id for child in children.values()} if workflows else None
+        found = {file: workflow} | _used(workflow, children)
+        for name, one in found.items():
+            problems = list(action_problems(one, registry, name, known=bool(actions)))
+            problems += child_problems(one, known, name)
+            if problems:
+                raise Faulty(name, problems)
     except Faulty as faulty:
         if as_json:
-            print_json({"ok": False, "problems": faulty.to_json()})
+            print_json({"ok": False, "file": faulty.file, "problems": faulty.to_json()})
         else:
             say(faulty.message)
         return REFUSED
@@ -56,11 +69,45 @@ def check_command(
     parts = [
         count(len(plan.steps), "step"),
         count(len(plan.connections), "connection"),
-        count(len(plan.actions), "action"),
+        count(len(plan.actions), "action")
+        + ("" if actions else " (not looked for: give --actions)"),
     ]
-    hint = "" if actions else " (not looked for: give --actions)"
-    click.echo(f"ok: {', '.join(parts)}{hint}")
+    if plan.workflows:
+        hint = "" if workflows else " (not looked for: give --workflow)"
+        parts.append(count(len(plan.workflows), "child workflow") + hint)
+    click.echo(f"ok: {', '.join(parts)}")
     return DONE
+
+
+def _used(workflow: Workflow, children: Mapping[str, Workflow]) -> dict[str, Workflow]:
+    """Return the children that a workflow, or one of its children, can start, by their files."""
+    by_id = {child.id: file for file, child in children.items()}
+    found: dict[str, Workflow] = {}
+    waiting = [workflow]
+    while waiting:
+        for name in sorted(waiting.pop().plan.workflows):
+            file = by_id.get(name)
+            if file is not None and file not in found:
+                found[file] = children[file]
+                waiting.append(children[file])
+    return found
+
+
+def child_problems(
+    workflow: Workflow, known: Collection[str] | None, file: str
+) -> Iterator[Problem]:
+    """Yield the steps whose child workflows are not there; `known` None: nobody looks for them."""
+    from trioflow.errors import Problem
+
+    if known is None:
+        return
+    places = find_places(Path(file))
+    for step in workflow.plan.steps:
+        name = step.step.workflow
+        if name is not None and name not in known:
+            among = ", ".join(repr(one) for one in sorted(known))
+            message = f"unknown workflow {name!r}; those of --workflow are {among}"
+            yield Problem(f"{_path(places, step.index, ())}.workflow", message)
 
 
 def _registry(modules: object, allow: tuple[str, ...]) -> Registry:
@@ -76,8 +123,6 @@ def action_problems(
 
     Without --actions (not `known`) an action that is not found may well be there.
     """
-    from trioflow.cli._places import find_places
-
     places = find_places(Path(file))
     for step in workflow.plan.steps:
         for keys, call in _calls(step):

@@ -218,7 +218,7 @@ class _Driving:
         found: dict[str, Answers] = {}
         for who in sorted({entry.execution or "" for entry in waiting}):
             if who:
-                self._screen.line((f"its child {who}", "bold"))
+                self._screen.line((f"child execution {who} asks", "bold"))
             entries = [entry for entry in waiting if (entry.execution or "") == who]
             found[who or execution.id] = await ask(entries, self._screen, self._read_line)
         return found

@@ -19,7 +19,6 @@ from trioflow.cli._options import Job
 from trioflow.cli._output import Screen, err, print_json
 from trioflow.cli._progress import Progress, make_progress
 from trioflow.cli._signals import Interrupts
-from trioflow.cli._text import duration
 from trioflow.cli._timeline import ENDED, Timeline
 from trioflow.cli._words import step_words
 from trioflow.engine import Requester, Snapshot, look
@@ -151,11 +150,11 @@ class _Waiting:
             line(f"the cancel stands; {self._id} has not ended yet")
         else:
             line(f"the cancel stands, but {self._id} has not ended {self._why(timeline)}")
-        tell_commands(self._screen, [f"trioflow show {self._id}"])
+        line(f"`trioflow show {self._id}` tells what becomes of it")
         return INTERRUPTED if self._interrupts.received else UNFINISHED
 
     def _why(self, timeline: Timeline) -> str:
-        words = f"within {duration(self._patience)}"
+        words = f"within {self._patience:g} s"
         if timeline.seq == self._asked_at:
             return (
                 f"{words}: the engine that has the store open has not acted upon it, so it seems "

@@ -109,7 +109,10 @@ def tell_how_to_continue(job: Job, screen: Screen, execution: Execution | Snapsh
     if job.is_in_memory:
         line(f"{execution.id} is {execution.status}; its store was in memory and is gone")
         return
-    if execution.status == "PAUSED":
+    if execution.status == "PAUSED" and not execution.waiting_for:
+        line(f"{execution.id} is PAUSED, and what it waited for has come")
+        commands = [_command("resume", execution.id, job)]
+    elif execution.status == "PAUSED":
         line(f"{execution.id} is PAUSED and waits for:")
         for entry in execution.waiting_for:
             line(f"  {waiting_words(entry)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -59,12 +59,15 @@ def fork_command(
 
     async def begin(engine: Engine) -> Execution:
         old = await engine.execution(execution_id)
-        document = own_document(setting.workflows, old.workflow)
+        document = own_document(job.workflows, setting.workflows, old.workflow)
         return await old.fork(steps, found, document, execution_id=new_id)
 
     return drive(job, begin, setting=setting)
 
 
-def own_document(workflows: dict[str, Workflow], workflow_id: str) -> Workflow | None:
-    """Return the workflow with this id if it was named itself, and not found in a folder."""
-    raise NotImplementedError(Path)
+def own_document(
+    names: Iterable[str], workflows: Mapping[str, Workflow], workflow_id: str
+) -> Workflow | None:
+    """Return the workflow with this id if its file was named itself, not found in a folder."""
+    named = (workflows[name] for name in names if name in workflows)
+    return next((workflow for workflow in named if workflow.id == workflow_id), None)

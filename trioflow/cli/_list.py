@@ -137,8 +137,10 @@ def _print_narrow(screen: Screen, heads: list[Head], waiting: dict[str, str]) ->
 
 def _waits(snapshot: Snapshot | None) -> str:
     """Return what a paused execution waits for, in a few words."""
-    if snapshot is None or not snapshot.waiting_for:
+    if snapshot is None:
         return ""
+    if not snapshot.waiting_for:
+        return "nothing more: resume it"
     first = snapshot.waiting_for[0]
     words = {
         "input": first.name,

@@ -111,13 +111,6 @@ class Job:
 def job_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options of all that drive executions, as its first argument, a `Job`."""
 
-    @actions_option
-    @allow_option
-    @workflow_option
-    @secret_option
-    @store_option
-    @json_option
-    @functools.wraps(command)
     def packed(
         *,
         store: str,
@@ -130,6 +123,17 @@ def job_options(command: Callable[..., int]) -> Callable[..., int]:
     ) -> int:
         return command(Job(store, actions, allow, workflows, secrets, as_json), **others)
 
+    functools.update_wrapper(packed, command)
+    for option in (
+        json_option,
+        store_option,
+        secret_option,
+        workflow_option,
+        allow_option,
+        actions_option,
+    ):
+        # It marks the function, and returns it.
+        option(packed)
     return packed
 
 

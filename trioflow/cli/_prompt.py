@@ -120,8 +120,9 @@ async def _ask_json(
 async def _ask_decision(entry: Any, screen: Screen, read_line: ReadLine) -> Any:
     why = "" if entry.failure is None else f" failed: {failure_words(entry.failure)}"
     screen.line(f"step {entry.step}{why}")
+    prompt = f"decision about {entry.step} (retry, failed or completed:=JSON): "
     while True:
-        text = await _line("retry, failed or completed:=JSON: ", screen, read_line)
+        text = await _line(prompt, screen, read_line)
         try:
             return parse_decision(text.strip())
         except ValueError as error:

@@ -144,9 +144,7 @@ def signal_command(job: Job, *, execution_id: str, name: str, payload: str | Non
 )
 @no_wait_option
 @job_options
-def cancel_command(
-    job: Job, *, execution_id: str, reason: str, grace: float, no_wait: bool
-) -> int:
+def cancel_command(job: Job, *, execution_id: str, reason: str, grace: float, no_wait: bool) -> int:
     """Cancel the execution ID for good, and wait until nothing of it runs any more.
 
     Exits with 0 when it is CANCELLED. If another engine has the store open, that one cancels it,

@@ -66,7 +66,7 @@ class Attempts(Core):
             series.parameters,
             key=series.address.key(self.state.id),
             timeout=timeout,
-            deadline=None if undoing else self._step_of(unit).deadline,
+            deadline=self._step_of(unit).deadline,
         )
 
     def _parameters(self, unit: Unit, series: Series, call: PlannedCall) -> Any:
