@@ -320,10 +320,11 @@ def refresh(world: World, run: Run, unit: Unit) -> None:
 def _show(run: Run, found: StepRun) -> None:
     statuses = {unit.status for unit in found.units}
     # R9: RUNNING as long as one of its items is.
-    if RUNNING in statuses or PAUSED not in statuses:
+    if RUNNING in statuses:
         found.status = RUNNING
-    else:
+    elif PAUSED in statuses:
         found.status = PAUSED
+    # Else a pause holds back the items that are left, and the step stays what it was.
 
 
 def _stand_still(world: World, found: StepRun, still: bool) -> None:

@@ -52,6 +52,19 @@ async def note(path: str) -> None:
     await trio.sleep_forever()
 
 
+@trioflow.action("kitchen.hold")
+def hold(path: str) -> None:
+    """Write down that it was called, and do not stop before the file is gone."""
+    Path(path).touch()
+    while Path(path).exists():
+        time.sleep(0.01)
+
+
+@trioflow.action("kitchen.length")
+async def length(text: str) -> int:
+    return len(text)
+
+
 @trioflow.action("kitchen.block")
 async def block(path: str) -> None:
     """Hold up the whole program, as no action should."""

@@ -169,12 +169,12 @@ def test_a_fallback_is_told(do: Any, kitchen: str, store_document: Write) -> Non
 
 
 def test_a_store_that_an_engine_has_open(do: Any, run_tea: Any) -> None:
-    """Looking works beside it, and everything else says plainly who is in the way."""
+    """Looking works beside it, and what needs an engine says plainly who is in the way."""
     run_tea("--id", "one", exits=3)
     with blocking.open_engine("sqlite:trioflow.db", recover=False):
-        for command in (["list"], ["show", "one"], ["history", "one"], ["graph", "one"]):
+        for command in (["list"], ["show", "one"], ["history", "one"], ["graph", "one"], ["stats"]):
             do(*command)
-        for command in (["cancel", "one"], ["resume", "one"], ["signal", "one", "bell"]):
+        for command in (["run", "wait.json"], ["fork", "one", "--from", "boil"], ["recover"]):
             result = do(*command, exits=2)
             assert "in use by another engine" in result.stderr
             assert "trioflow show" in result.stderr

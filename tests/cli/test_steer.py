@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from trioflow.cli import _elsewhere
+
 
 def test_resume_with_a_decision(do: Any, kitchen: str) -> None:
     paused = do("run", "decide.json", "--actions", kitchen, "--id", "d", exits=3)
@@ -98,9 +100,74 @@ def test_signal(do: Any) -> None:
     assert {"bell": 3} == json.loads(do("signal", "w", "bell", "3").stdout)
 
 
+def test_a_signal_is_kept_where_actions_are_missing(
+    do: Any, kitchen: str, store_document: Any
+) -> None:
+    """Whoever approves needs no code; whoever has it goes on."""
+    steps = [{"id": "bell", "type": "wait"}, {"id": "boil", "action": "kitchen.boil"}]
+    store_document("ring.json", {"id": "ring", "steps": steps})
+    do("run", "ring.json", "--actions", kitchen, "--id", "r", exits=3)
+    kept = do("signal", "r", "bell", "1")
+
+    assert "signal bell left" in kept.stderr
+    assert "unknown action 'kitchen.boil'" in kept.stderr
+    assert kept.stderr.endswith("  trioflow resume r --actions MODULE-or-FILE\n")
+    assert "nothing more: resume it" in do("list").stdout
+    waiting = do("recover", exits=3)
+    assert "1 executions are left as they are: r (unknown action" in waiting.stderr
+    assert "r is PAUSED, and what it waited for has come" in waiting.stderr
+    done = do("resume", "r", "--actions", kitchen)
+    assert {"boil": {"celsius": 100, "litres": 1}} == json.loads(done.stdout)
+
+
 def test_cancel(do: Any) -> None:
     do("run", "wait.json", "--id", "w", exits=3)
     result = do("cancel", "w", "--reason", "too late", "--grace", "1", "--json")
 
-    assert {"id": "w", "status": "CANCELLED", "errors": []} == json.loads(result.stdout)
+    assert {
+        "id": "w",
+        "status": "CANCELLED",
+        "errors": [],
+        "stopped": ["bell"],
+        "late": [],
+        "compensated": [],
+        "not_compensated": [],
+        "unresponsive": [],
+    } == json.loads(result.stdout)
     assert "CANCELLED (too late)" in result.stderr
+
+
+def test_cancel_undoes(do: Any, kitchen: str, store_document: Any) -> None:
+    steps = [
+        {"id": "boil", "action": "kitchen.boil", "compensate": "kitchen.undo"},
+        {
+            "id": "spoon",
+            "action": "kitchen.boil",
+            "compensate": {"action": "kitchen.spill", "parameters": {}},
+        },
+        {"id": "bell", "type": "wait"},
+    ]
+    store_document("undo.json", {"id": "undo", "steps": steps})
+    do("run", "undo.json", "--actions", kitchen, "--id", "u", exits=3)
+    result = do("cancel", "u", "--actions", kitchen)
+
+    assert result.stderr.endswith(
+        "u is CANCELLED; stopped: bell; undone: boil; could not be undone: spoon\n"
+    )
+    assert "" == result.stdout
+
+
+def test_pause_where_no_engine_is(
+    do: Any, store_document: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the store, and counts for whoever drives the execution."""
+    monkeypatch.setattr(_elsewhere, "NOTICED_WITHIN", 0.1)
+    say = {"id": "x", "action": "log", "parameters": {"message": "rung"}}
+    steps = [{"id": "bell", "type": "wait"}, say]
+    store_document("ring.json", {"id": "ring", "steps": steps})
+    do("run", "ring.json", "--id", "w", exits=3)
+    assert "pause requested; w has it in its history" in do("pause", "w").stderr
+    again = do("pause", "w", exits=2)
+    assert "it is paused already" in again.stderr
+    assert "trioflow resume w" in do("signal", "w", "bell", "3", exits=3).stderr
+    assert {"x": None} == json.loads(do("resume", "w").stdout)

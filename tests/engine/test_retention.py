@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 import trioflow
+from trioflow.engine import _retention as module
 from trioflow.engine._retention import parse_retention
 from trioflow.errors import ExecutionNotFound, InvalidRequest
 from trioflow.events import ExecutionCompleted
@@ -74,7 +75,7 @@ async def test_by_status(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "trioflow")
-    retention = {"COMPLETED": 60, "FAILED": "1h", "CANCELLED": None}
+    retention: Any = {"COMPLETED": 60, "FAILED": "1h", "CANCELLED": None}
     async with open_engine(store, actions=actions, retention=retention) as engine:
         await engine.run(chain("a"), execution_id="completed")
         with pytest.raises(trioflow.ExecutionFailed):
@@ -99,8 +100,8 @@ async def test_by_status(
 
 async def test_at_opening(autojump_clock: Any, actions: list[Any], store: Store) -> None:
     """More of them than are asked for at once."""
-    async with open_engine(store, actions=actions, max_concurrent_steps=250) as engine:
-        for number in range(250):
+    async with open_engine(store, actions=actions, max_concurrent_steps=120) as engine:
+        for number in range(120):
             await engine.start(chain("a"), execution_id=f"x{number}")
         await trio.sleep(2 * DAY)
         await engine.run(chain("a"), execution_id="young")
@@ -156,14 +157,26 @@ async def test_it_seldom_wakes_up(autojump_clock: Any, actions: list[Any], store
     async with open_engine(store, actions=actions, retention="10m") as engine:
         await trio.sleep(1_000 * DAY)
         idle = store.asked
-        for _ in range(600):
+        for _ in range(120):
+            await trio.sleep(9)
             await engine.run(chain("a"))
         busy = store.asked
         await trio.sleep(1_000 * DAY)
         assert [] == await _ids(engine)
 
     # For three statuses, each time.
-    assert (3, True, True) == (idle, busy <= 3 * 15, store.asked <= 3 * 30)
+    assert (3, True, True) == (idle, busy <= 3 * 25, store.asked <= 3 * 40)
+
+
+async def test_until_something_is_due_it_sleeps(
+    autojump_clock: Any, actions: list[Any], store: Store
+) -> None:
+    async with open_engine(store, actions=actions, retention={"COMPLETED": "10d"}) as engine:
+        await engine.run(chain("a"))
+        await trio.sleep(9.9 * DAY)
+
+    # At the opening, and when there was something.
+    assert 2 == store.asked
 
 
 async def test_a_deadlock_is_still_found(
@@ -176,9 +189,13 @@ async def test_a_deadlock_is_still_found(
 
 
 async def test_what_the_store_refuses_is_said_once(
-    autojump_clock: Any, store: Store, caplog: pytest.LogCaptureFixture
+    autojump_clock: Any,
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A parent that ended before its child, which no engine leaves behind."""
+    monkeypatch.setattr(module, "_PAGE", 1)
     end = ExecutionCompleted(1, 5.0)
     await store.commit(Head("p", "w", "COMPLETED", 1, ended=5.0), [end])
     await store.commit(Head("c", "w", "RUNNING", 1, parent="p"), [ExecutionCompleted(1, 5.0)])

@@ -26,33 +26,56 @@ def test_an_order(place: Make) -> None:
 
     assert ["reserve", "charge", "ship", "notify"] == shop.listed()
     assert 3 == shop.steps("AttemptStarted").count("charge")
-    assert {"approve", "release"} == set(shop.steps("StepSkipped"))
+    assert {"approval", "refuse", "release"} == set(shop.steps("StepSkipped"))
     assert 90 == shop.ask("SELECT sum(amount) FROM charges")
     assert 1 == shop.ask("SELECT count(*) FROM parcels")
     assert "demo is on its way: parcel T1" in shop.ask("SELECT text FROM mails")
 
 
+APPROVED = '{"approved": true, "by": "Grace"}'
+REJECTED = '{"approved": false, "by": "Grace"}'
+
+
 def test_a_large_order_waits(place: Make) -> None:
-    """It stops before anything is charged, and goes on when somebody has approved it."""
+    """It stops before anything is shipped, and goes on when somebody has approved it."""
     shop = place("order")
     printed = shop.do(*shop.run(input_file="input-large.json"), exits=3)
 
-    assert "approved_by" in printed
-    assert ["reserve"] == shop.listed()
+    assert "trioflow signal demo approval JSON" in printed
+    assert ["reserve", "charge"] == shop.listed()
 
     actions = shop.run()[2:4]
-    shop.do("resume", "demo", *actions, "-i", "approved_by=Grace")
+    shop.do("signal", "demo", "approval", APPROVED, *actions)
 
-    assert ["reserve", "approve", "charge", "ship", "notify"] == shop.listed()
-    assert "Grace" == shop.ask("SELECT approved_by FROM approvals")
+    assert ["reserve", "charge", "ship", "notify"] == shop.listed()
+    assert 690 == shop.ask("SELECT sum(amount) FROM charges WHERE state = 'paid'")
 
 
-def test_a_large_order_that_is_approved(place: Make) -> None:
-    """With the approval in its input it waits for nobody."""
+def test_a_large_order_is_rejected(place: Make) -> None:
+    """The money goes back, then the goods; nothing is shipped."""
     shop = place("order")
-    shop.do(*shop.run("-i", "approved_by=Grace", input_file="input-large.json"))
+    shop.do(*shop.run(input_file="input-large.json"), exits=3)
+    printed = shop.do("signal", "demo", "approval", REJECTED, *shop.run()[2:4], exits=1)
 
-    assert ["reserve", "approve", "charge", "ship", "notify"] == shop.listed()
+    assert "the order was rejected by Grace (order.rejected)" in printed
+    assert ["charge", "reserve"] == shop.steps("StepCompensated")
+    assert 10_000 == shop.ask("SELECT balance FROM cards WHERE number = '4242'")
+    assert 3 == shop.ask("SELECT stock FROM goods WHERE sku = 'samovar'")
+    assert 0 == shop.ask("SELECT count(*) FROM parcels")
+
+
+def test_a_rejected_order_is_forked(place: Make) -> None:
+    """What was undone is done again, under the keys of the new execution."""
+    shop = place("order")
+    actions = shop.run()[2:4]
+    shop.do(*shop.run(input_file="input-large.json"), exits=3)
+    shop.do("signal", "demo", "approval", REJECTED, *actions, exits=1)
+    shop.do("fork", "demo", "--from", "approval", "--id", "again", *actions, exits=3)
+    shop.do("signal", "again", "approval", APPROVED, *actions)
+
+    assert 2 == shop.ask("SELECT count(*) FROM charges")
+    assert 10_000 - 690 == shop.ask("SELECT balance FROM cards WHERE number = '4242'")
+    assert "R2" == shop.ask("SELECT 'R' || reservation FROM parcels")
 
 
 def test_a_declined_card(place: Make) -> None:

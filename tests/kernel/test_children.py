@@ -334,7 +334,7 @@ def test_an_item_is_paused_with_its_child_and_the_step_with_the_last_item() -> N
     play = children(total_timeout=9)
     play.tell(f.ChildPaused(1, f.Address("a", item=0)))
 
-    assert ["ItemPaused a[0] child"] == play.said
+    assert (["ItemPaused a[0] child"], []) == (play.said, play.waits)
 
     play.tell(f.ChildPaused(2, f.Address("a", item=1)))
 

@@ -210,6 +210,15 @@ def test_another_document_may_lack_what_runs_again_and_add_steps() -> None:
     assert {"a": "COMPLETED", "new": "RUNNING"} == made.statuses
 
 
+def test_another_document_may_lack_what_came_after_a_step_that_runs_again() -> None:
+    play = Play(chain())
+    for step in "abc":
+        play.ok(step, {"n": 1})
+    made = fork(play, "b", played=document({"id": "a"}, {"id": "b"}))
+
+    assert {"a": "COMPLETED", "b": "RUNNING"} == made.statuses
+
+
 @pytest.mark.parametrize(
     ("step", "message"),
     (

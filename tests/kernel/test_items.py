@@ -47,6 +47,8 @@ def test_every_item_is_called_and_the_output_is_the_list_of_outputs() -> None:
 
     assert ["ItemCompleted a[0]", "StepCompleted a", "ExecutionCompleted"] == play.said
     assert {"a": ["first", "second", "third"]} == play.output
+    # It is in the history already, item by item.
+    assert play.history[-2].output is None  # type: ignore[attr-defined]
     assert 3 == play.machine.state.step("a").attempts
 
 

@@ -392,7 +392,7 @@ def test_a_pause_keeps_everything_from_starting() -> None:
         "StepStarted s",
         "StepPaused w signal",
     ] == play.said
-    assert ["QueueAttempt q 1", "QueueAttempt b 1"] == play.asked
+    assert ["QueueAttempt b 1", "QueueAttempt q 1"] == play.asked
 
 
 def test_a_pause_of_an_execution_in_which_nothing_runs() -> None:
@@ -519,8 +519,8 @@ def test_a_held_step_does_not_ask_its_condition_again() -> None:
     assert {"x": 1} == play.attempt("a").parameters
 
 
-def test_attempts_keep_their_places_over_a_pause() -> None:
-    """Those whose back-off ends meanwhile queue behind them."""
+def test_attempts_lose_their_places_in_a_pause() -> None:
+    """On the resume all of them queue anew, in the order of the document."""
     retry = {"max_attempts": 2, "jitter": "none"}
     found = document(
         {"id": "a", "retry": retry},
@@ -536,7 +536,7 @@ def test_attempts_keep_their_places_over_a_pause() -> None:
 
     play.pause()
 
-    assert ["DropAttempt c 1", "DropAttempt b 1"] == play.asked
+    assert ["DropAttempt b 1", "DropAttempt c 1"] == play.asked
 
     play.pass_to(1)
 
@@ -544,7 +544,7 @@ def test_attempts_keep_their_places_over_a_pause() -> None:
 
     play.resume()
 
-    assert ["QueueAttempt c 1", "QueueAttempt b 1", "QueueAttempt a 2"] == play.asked
+    assert ["QueueAttempt a 2", "QueueAttempt b 1", "QueueAttempt c 1"] == play.asked
 
 
 def test_what_queues_at_the_very_instant_of_a_pause_or_resume() -> None:
@@ -559,14 +559,14 @@ def test_what_queues_at_the_very_instant_of_a_pause_or_resume() -> None:
 
     play.resume()
 
-    assert ["QueueAttempt b 1", "QueueAttempt a 2"] == play.asked
+    assert ["QueueAttempt a 2", "QueueAttempt b 1"] == play.asked
 
     play.bad("a")
     play.pause()
     play.now = 2
     play.resume()
 
-    assert ["QueueAttempt b 1", "QueueAttempt a 3"] == play.asked
+    assert ["QueueAttempt a 3", "QueueAttempt b 1"] == play.asked
 
 
 def test_a_resume_without_a_pause_queues_nothing_twice() -> None:

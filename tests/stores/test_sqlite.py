@@ -29,7 +29,7 @@ from trioflow.errors import (
 from trioflow.kernel._events import CancelRequested
 from trioflow.stores import Head, MemoryStore, SqliteStore, _lock, _schema, open_store, run_inline
 from trioflow.stores import _database as database_module
-from trioflow.stores._database import Database
+from trioflow.stores._database import _ADVANCE, Database
 
 FILES = ("store.db", "store.db-lock", "store.db-shm", "store.db-wal")
 
@@ -936,6 +936,31 @@ def test_listing_reads_a_page_and_no_more(path, conditions, monkeypatch):
     assert len(sorts) == (1 if status else 0)
     for step in steps:
         assert not re.match("SCAN executions$", step) or not conditions
+
+
+def test_what_ended_first_comes_from_an_index(path):
+    with closing(Database.open(str(path), "own", "full")) as database:
+        connection = database.reader._connection
+        plans = []
+        connection.set_trace_callback(plans.append)
+        database.reader.ended("COMPLETED", 10)
+        connection.set_trace_callback(None)
+        (statement,) = plans
+        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+    assert ["SEARCH executions USING INDEX executions_by_end (status=? AND ended>?)"] == steps
+
+
+def test_an_ordinary_step_touches_no_index(path):
+    """What an UPDATE opens for writing besides the table would be rewritten by every commit."""
+    with closing(Database.open(str(path), "own", "full")) as database:
+        connection = database.reader._connection
+        pages = dict(connection.execute("SELECT rootpage, name FROM sqlite_master").fetchall())
+        values = (1, None, 1, 1, None, 0, "RUNNING", None)
+        program = connection.execute(f"EXPLAIN {_ADVANCE}", values).fetchall()
+        written = [pages[row[3]] for row in program if row[1] == "OpenWrite"]
+
+    assert ["executions"] == written
 
 
 # ---- threads ----

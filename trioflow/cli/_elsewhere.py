@@ -29,24 +29,22 @@ from trioflow.stores import Store, open_store
 Ask = Callable[[Requester], Awaitable[int]]
 
 # Seconds: an engine that drives the execution looks four times a second, and has work to do.
-NOTICED_WITHIN = 1.5
+NOTICED_WITHIN = 1.0
 # Seconds to wait for the end of what is cancelled; after that somebody should look at it.
 PATIENCE = 10.0
 
 
-def leave(
-    job: Job, execution_id: str, ask: Ask, what: str, *, notice: float = NOTICED_WITHIN
-) -> int:
-    """Leave a request, and tell whether somebody acts upon it; return the exit code.
+def leave(job: Job, execution_id: str, ask: Ask, what: str, *, watch: bool = True) -> int:
+    """Leave a request, and tell (if it shall `watch`) whether somebody acts upon it.
 
-    `what` it is, for people; `notice` is how long (seconds) to look for that.
+    `what` it is, for people. Returns the exit code.
     """
 
     async def work() -> tuple[bool, Snapshot]:
         async with open_store(job.store, requests_only=True) as store:
             seq = await ask(Requester(store, execution_id))
-            if notice:
-                with trio.move_on_after(notice):
+            if watch:
+                with trio.move_on_after(NOTICED_WITHIN):
                     await store.changed(execution_id, seq)
             snapshot = await look(store, execution_id)
             return len(snapshot.events) > seq, snapshot
@@ -69,7 +67,7 @@ def keep(
     job: Job, execution_id: str, ask: Ask, what: str, missing: UnknownAction | UnknownWorkflow
 ) -> int:
     """Leave a request for an execution that cannot be driven here, and tell how it goes on."""
-    code = leave(job, execution_id, ask, what, notice=0)
+    code = leave(job, execution_id, ask, what, watch=False)
     if not job.as_json:
         message, _ = explain(missing)
         screen = err()

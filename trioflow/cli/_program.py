@@ -20,6 +20,7 @@ COMMANDS = {
     "list": ("_list", "List executions, newest first."),
     "show": ("_show", "Show one execution: what happened, why, and what it waits for."),
     "history": ("_history", "Print the events of an execution."),
+    "stats": ("_stats", "Count what became of executions and steps."),
     "resume": ("_steer", "Continue an execution, with what it waits for."),
     "signal": ("_steer", "Bring a signal that an execution waits for."),
     "cancel": ("_steer", "Cancel an execution and wait for its end."),

@@ -165,7 +165,7 @@ def cancel_command(job: Job, *, execution_id: str, reason: str, grace: float, no
         return await requester.cancel(reason, grace)
 
     if no_wait:
-        return _elsewhere.leave(job, execution_id, ask, "cancel requested", notice=0)
+        return _elsewhere.leave(job, execution_id, ask, "cancel requested", watch=False)
     try:
         return drive(job, begin, wanted="CANCELLED")
     except StoreLocked:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trioflow.engine._inbox import EngineLeft, NotDriven
+from trioflow.engine._inbox import EngineLeft, NotDriven, Request
 from trioflow.errors import InputRejected, InvalidRequest, TrioflowError
 from trioflow.kernel import _commands as c
 from trioflow.kernel import _facts as f
 from trioflow.kernel._events import Failure
-from trioflow.kernel._states import ENDED, PAUSED
+from trioflow.kernel._states import CANCELLED, ENDED, PAUSED
 
 if TYPE_CHECKING:
     from trioflow.engine._driver import Driver
@@ -35,13 +35,32 @@ class Child:
         self._parent = parent
         self._command = command
         self._wishes: list[Wish] = []
+        self._execution: Execution | None = None
         self._interrupting = trio.Event()
         self._wake = trio.Event()
 
     def tell(self, wish: Wish) -> None:
-        """Ask something of the child; the latest wish counts."""
-        self._wishes.append(wish)
-        self._wake.set()
+        """Ask something of the child, or remember it until there is one to be asked.
+
+        It is in the inbox of the child's driver when this returns: so a slot that stopping sets
+        free finds a child that will not take it any more.
+        """
+        driver = None if self._execution is None else self._execution._driver
+        fact = self._fact_for(wish)
+        if driver is None or driver.stopped.is_set():
+            self._wishes.append(wish)
+            self._wake.set()
+        elif fact is not None:
+            driver.tell(Request(fact))
+
+    def _fact_for(self, wish: Wish) -> f.Fact | None:
+        now = self._engine.now()
+        if isinstance(wish, c.StopChild):
+            return f.Cancel(now, "its parent stops", wish.grace)
+        if isinstance(wish, c.PauseChild):
+            return f.Pause(now)
+        paused = self._execution is not None and self._execution._machine.state.pause
+        return f.Resume(now) if paused else None
 
     def interrupt(self) -> None:
         """Interrupt the child; what follows it ends when nothing of it runs any more."""
@@ -53,8 +72,12 @@ class Child:
         command = self._command
         if self._interrupting.is_set():
             return
+        first = None
+        if self._wishes and isinstance(self._wishes[0], c.StopChild):
+            # Its parent stops already: it must not begin anything before it hears of that.
+            first = self._fact_for(self._wishes.pop(0))
         try:
-            execution = await self._engine.start_child(self._parent.head.id, command)
+            execution = await self._engine.start_child(self._parent.head.id, command, first)
         except (NotDriven, EngineLeft):
             # It was interrupted before it had begun, as its parent is being.
             return
@@ -64,6 +87,12 @@ class Child:
         except TrioflowError as error:
             self._tell_rejected("workflow.failed", str(error))
             return
+        if execution is None:
+            # It was never started, and now it will not be.
+            ended = f.ChildEnded(self._engine.now(), self.address, CANCELLED)
+            self._parent.tell(ended)
+            return
+        self._execution = execution
         # After a restart the parent may not know what the child has become; so it is told anyway.
         told_paused: bool | None = None
         while execution.status not in ENDED:
@@ -87,13 +116,10 @@ class Child:
         )
 
     async def _carry_out(self, execution: Execution, wish: Wish) -> None:
+        fact = self._fact_for(wish)
         try:
-            if isinstance(wish, c.StopChild):
-                await execution.request_cancel("its parent stops", wish.grace)
-            elif isinstance(wish, c.PauseChild):
-                await execution.pause()
-            elif execution._machine.state.pause:
-                await execution.resume()
+            if fact is not None:
+                await execution.ask(fact)
         except (InvalidRequest, NotDriven):
             # It has ended, or is what it is wished to be.
             await trio.lowlevel.checkpoint()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -76,7 +77,7 @@ class Driver:
         # Attempts that run, that wait for one of the engine's slots, and that wait for one of the
         # execution's own: in the order in which they became ready (R8).
         self._attempts: dict[Key, Attempt] = {}
-        self._waiting: dict[Key, trio.CancelScope] = {}
+        self._waiting: dict[Key, object] = {}
         self._queue: OrderedDict[Key, None] = OrderedDict()
         self._slots: dict[Key, object] = {}
         self._free = machine.slots
@@ -140,8 +141,6 @@ class Driver:
                         self.parked = not (self._interrupting or self._lost)
                         break
                     await self._wait()
-                # Only tasks that wait for a slot can be left.
-                nursery.cancel_scope.cancel()
         finally:
             self.stopped.set()
             for entry in (*self._taken, *self._inbox):
@@ -397,8 +396,8 @@ class Driver:
 
     def _stop_everything(self) -> None:
         self._queue.clear()
-        for scope in self._waiting.values():
-            scope.cancel()
+        for key in tuple(self._waiting):
+            self._drop(key)
         for key, attempt in self._attempts.items():
             attempt.cancel("interrupt")
             self._watch(key, self._engine.now())
@@ -413,41 +412,28 @@ class Driver:
             key, _ = self._queue.popitem(last=False)
             self._free -= 1
             slot = object()
-            try:
-                self._engine.limiter.acquire_on_behalf_of_nowait(slot)
-            except trio.WouldBlock:
-                assert self._nursery is not None
-                self._waiting[key] = scope = trio.CancelScope()
-                self._nursery.start_soon(self._wait_for_slot, key, slot, scope)
-            else:
+            if self._engine.limiter.take_nowait(slot):
                 self._slots[key] = slot
                 self._receive(f.SlotTaken(self._engine.now(), *key), recorded, perform)
-
-    async def _wait_for_slot(self, key: Key, slot: object, scope: trio.CancelScope) -> None:
-        acquired = False
-        try:
-            with scope:
-                await self._engine.limiter.acquire_on_behalf_of(slot)
-                acquired = True
-        finally:
-            del self._waiting[key]
-            if acquired:
-                self._slots[key] = slot
-                self.tell(f.SlotTaken(self._engine.now(), *key))
             else:
-                self._free += 1
-                self._wake.set()
+                self._waiting[key] = slot
+                self._engine.limiter.wait(slot, partial(self._slot_given, key))
+
+    def _slot_given(self, key: Key) -> None:
+        self._slots[key] = self._waiting.pop(key)
+        self.tell(f.SlotTaken(self._engine.now(), *key))
 
     def _drop(self, key: Key) -> None:
         self._queue.pop(key, None)
         if key in self._waiting:
-            self._waiting[key].cancel()
+            self._engine.limiter.forget(self._waiting.pop(key))
+            self._free += 1
 
     def _release(self, key: Key) -> None:
         slot = self._slots.pop(key, None)
         if slot is not None:
-            self._engine.limiter.release_on_behalf_of(slot)
             self._free += 1
+            self._engine.limiter.give_back(slot)
 
     # ---- performing ----
 

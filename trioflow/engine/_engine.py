@@ -36,6 +36,7 @@ from trioflow.engine._execution import Execution
 from trioflow.engine._inbox import EngineLeft, NotDriven, NotOurs
 from trioflow.engine._requester import as_json
 from trioflow.engine._retention import Retention, Sweeper, parse_retention
+from trioflow.engine._slots import Slots
 from trioflow.engine._statistics import Counters, Statistics
 from trioflow.errors import (
     Conflict,
@@ -92,7 +93,7 @@ class Engine:
         self.store = store
         self.registry = registry
         self.owner = random_ids.token_hex(8)
-        self.limiter = trio.CapacityLimiter(limit)
+        self.limiter = Slots(limit)
         # The attempts have slots already: their threads must never wait for one another again.
         self.thread_limiter = trio.CapacityLimiter(float("inf"))
         self.jitter = jitter
@@ -295,7 +296,7 @@ class Engine:
         one is not noticed; `statistics_of` counts what the store has.
         """
         return self.counters.statistics(
-            since=self._opened, slots=self.slots, slots_used=self.limiter.borrowed_tokens
+            since=self._opened, slots=self.slots, slots_used=self.limiter.used
         )
 
     def check(self, workflow: Workflow) -> None:
@@ -410,11 +411,18 @@ class Engine:
         """Return the handle of an execution if somebody holds it."""
         return self._executions.get(execution_id)
 
-    async def start_child(self, parent: str, command: StartChild) -> Execution:
-        """Start the child execution that a step wants, or return the one that is there."""
+    async def start_child(
+        self, parent: str, command: StartChild, first: f.Fact | None = None
+    ) -> Execution | None:
+        """Start the child execution that a step wants, or return the one that is there.
+
+        With a request that is to come `first`, none is started: None if there is none.
+        """
         async with self._alone_with(command.execution_id):
             head = await self.store.head(command.execution_id)
             if head is None:
+                if first is not None:
+                    return None
                 start = f.Start(
                     self.now(),
                     command.execution_id,
@@ -427,7 +435,7 @@ class Engine:
                 head, await self.store.read(head.id)
             )
             if execution.status not in ENDED and execution._driver is None:
-                await self._continue(execution)
+                await self._continue(execution, first)
             return execution
 
     async def interrupt(self, execution: Execution) -> None:

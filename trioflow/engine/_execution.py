@@ -300,7 +300,7 @@ class Execution:
         (`InvalidRequest`, nothing recorded) if it answers nothing that is waited for, would
         change a value that is there, or does not fit the input schema.
         """
-        await self._ask(
+        await self.ask(
             f.Resume(
                 self._engine.now(),
                 as_json("the input", input or {}),
@@ -314,11 +314,11 @@ class Execution:
         The first payload that fits is kept; everything else is refused with `InvalidRequest`.
         """
         payload = as_json("the payload", payload)
-        await self._ask(f.Signal(self._engine.now(), name, payload))
+        await self.ask(f.Signal(self._engine.now(), name, payload))
 
     async def pause(self) -> None:
         """Start no further attempt until `resume`; what runs may end."""
-        await self._ask(f.Pause(self._engine.now()))
+        await self.ask(f.Pause(self._engine.now()))
 
     async def cancel(self, reason: str = "", grace: float | None = 0.0) -> Receipt:
         """Cancel the execution, and wait until it has ended and nothing of it runs any more.
@@ -355,9 +355,10 @@ class Execution:
 
     async def request_cancel(self, reason: str = "", grace: float | None = 0.0) -> None:
         """Ask for what `cancel` does, and return when that is durable."""
-        await self._ask(f.Cancel(self._engine.now(), reason, check_grace(grace)))
+        await self.ask(f.Cancel(self._engine.now(), reason, check_grace(grace)))
 
-    async def _ask(self, request: f.Fact) -> None:
+    async def ask(self, request: f.Fact) -> None:
+        """Have a request recorded, by whoever drives the execution. Raises what refuses it."""
         while True:
             driver = self._driver
             try:

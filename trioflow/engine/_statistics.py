@@ -254,7 +254,6 @@ class _Track:
         return None if does is None else does(self, event)
 
     def _work(self, at: float) -> float:
-        # Another process may have had another clock.
         return self._worked + (0.0 if self._since is None else max(0.0, at - self._since))
 
     def _goes_on(self, event: e.Event) -> None:
@@ -280,7 +279,8 @@ class _Track:
         started = self._started.pop(event.step, None)
         if started is None:
             return spent
-        return (spent or 0.0) + self._work(event.at) - started
+        # Another process may have had another clock.
+        return (spent or 0.0) + max(0.0, self._work(event.at) - started)
 
 
 _TRACKED: Mapping[type[e.Event], Callable[[_Track, Any], float | None]] = {

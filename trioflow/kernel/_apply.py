@@ -81,11 +81,10 @@ class Series:
     # references mean the same in every attempt.
     input: Mapping[str, Any] = attrs.field(factory=dict)
     unseen: frozenset[str] = frozenset()
-    # Not recorded, because it is safe to lose: the parameters once resolved, why the running
-    # attempt has been asked to stop ("timeout", "stopping" or "items"), its place in the queue.
+    # Not recorded, because it is safe to lose: the parameters once resolved, and why the running
+    # attempt has been asked to stop ("timeout", "stopping" or "items").
     parameters: Any = None
     stop: str | None = None
-    place: int = 0
 
 
 @attrs.define(eq=False)

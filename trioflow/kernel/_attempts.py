@@ -38,13 +38,10 @@ class Attempts(Core):
     # ---- calling ----
 
     def _line_up(self) -> None:
-        """Give places to what this turn has queued: in the order of the document (R8)."""
+        """Queue what this turn has queued, in the order of the document (R8)."""
         for key in sorted(self._queued):
-            series = self._queued[key]
-            self._places += 1
-            series.place = self._places
             if not self._held:
-                self._commands.append(self._queue_command(self.state.unit(key), series))
+                self._commands.append(self._queue_command(self.state.unit(key), self._queued[key]))
 
     def _queue_command(self, unit: Unit, series: Series) -> c.QueueAttempt:
         template = self._call(unit, series).parameters

@@ -35,9 +35,8 @@ class Core:
         self.slots = plan.workflow.max_concurrent_steps or slots
         self._recorded: list[e.Event] = []
         self._commands: list[c.Command] = []
-        # What this turn has queued; and how much all turns have.
+        # What this turn has queued.
         self._queued: dict[Key, Series] = {}
-        self._places = 0
         self._now = 0.0
 
     def _record(self, event_type: type[EventType], **fields: Any) -> None:
@@ -142,10 +141,10 @@ class Core:
             self._commands.append(c.DropAttempt(series.address, series.attempt + 1))
 
     def _stop_unit(self, unit: Unit, why: str, grace: float | None = 0.0) -> None:
-        """Make what runs of a step or an item stop; the first reason counts."""
+        """Make what runs of a step or an item stop; of an attempt's the first reason counts."""
         series, child = unit.current, unit.child
         if child is not None:
-            child.stop = child.stop or why
+            child.stop = why
             self._commands.append(c.StopChild(f.Address(unit.id, "step", unit.item), grace))
         elif series is not None and series.stop is None:
             series.stop = why

@@ -213,8 +213,6 @@ class Machine(Attempts):
         self._follow_status()
         self._line_up()
         if isinstance(fact, f.Recovered):
-            for _, series in self._series_in(QUEUED):
-                series.place = 0
             self._commands = list(self.outstanding())
         return Turn(tuple(self._recorded), tuple(self._commands), refused)
 
@@ -308,15 +306,12 @@ class Machine(Attempts):
             self._record(event_type, **fields)
         if self.state.pause is paused:
             return
-        queued = [
-            (unit, series)
-            for unit, series in self._series_in(QUEUED)
-            if unit.key not in self._queued
-        ]
-        # They keep their places while a pause keeps them from getting a slot (R27).
-        for unit, series in sorted(queued, key=lambda each: each[1].place):
+        for unit, series in self._series_in(QUEUED):
+            if unit.key in self._queued:
+                continue
             if paused:
-                self._commands.append(self._queue_command(unit, series))
+                # They have lost their places, and queue anew with what starts now (R27).
+                self._queue(unit, series)
             else:
                 self._commands.append(c.DropAttempt(series.address, series.attempt + 1))
         self._commands += self._child_wishes()
@@ -537,6 +532,9 @@ class Machine(Attempts):
                 unseen=unseen,
             )
             record.values = values
+            # At once, so that what cannot even begin ends the step in the group that it is of.
+            self.state.look_at_items.pop(record.planned.index, None)
+            self._go_on_with(record)
 
         return begin
 
@@ -554,17 +552,18 @@ class Machine(Attempts):
             self._cut(record, "items")
         if self.state.stopping is None and not in_items_end(record):
             limit = for_each.max_concurrent or self.slots
-            while len(record.under_way) < limit and record.next_item < len(items):
-                if self.state.pause:
-                    # The resume looks again.
-                    break
+            while record.next_item < len(items):
                 item = items[record.next_item]
-                record.next_item += 1
-                if item.status == PENDING:
-                    self._begin_item(record, item)
-                    if in_items_end(record):
-                        self._cut(record, "items")
-                        break
+                if item.status != PENDING:
+                    record.next_item += 1
+                    continue
+                # In a pause nothing begins; the resume looks again.
+                if self.state.pause or len(record.under_way) >= limit:
+                    break
+                self._begin_item(record, item)
+                if in_items_end(record):
+                    self._cut(record, "items")
+                    break
         if not record.under_way and (
             record.next_item >= len(items)
             or self.state.stopping is not None
@@ -818,8 +817,6 @@ class Machine(Attempts):
             self._cut(record, "timeout")
             self.state.look_at_items[key[0]] = None
         elif self._is_busy(record):
-            if record.child is not None:
-                record.child.stop = None
             self._stop_unit(record, "timeout")
         else:
             self._drop(record)
@@ -848,27 +845,35 @@ class Machine(Attempts):
 
     def _stop_step(self, record: StepRecord) -> None:
         if record.items is None:
-            if not self._is_busy(record):
-                self._drop(record)
-                self._cancel(record)
+            self._stop_idle(record)
             return
         for index in list(record.under_way):
-            item = record.items[index]
-            if not self._is_busy(item):
-                self._drop(item)
-                self._cancel(item)
+            self._stop_idle(record.items[index])
         self.state.look_at_items[record.planned.index] = None
+
+    def _stop_idle(self, unit: Unit) -> None:
+        """Cancel a step or an item of which nothing runs."""
+        if unit.child is not None and self._take_back(unit):
+            self._cancel(unit)
+        elif not self._is_busy(unit):
+            self._drop(unit)
+            self._cancel(unit)
+
+    def _take_back(self, unit: Unit) -> bool:
+        """Take the start of a child back, if it is of this very turn: so it has not started."""
+        for command in self._commands:
+            if isinstance(command, c.StartChild) and self._addressed(command.address) is unit:
+                self._commands.remove(command)
+                return True
+        return False
 
     def _stop_attempts(self) -> None:
         for key in sorted((*self.state.attempting, *self.state.children)):
             unit = self.state.unit(key)
             if unit.undo is not None:
                 continue
-            if unit.child is not None:
-                if unit.child.stop not in (None, "grace"):
-                    continue
-                unit.child.stop = None
-            self._stop_unit(unit, "stopping")
+            if unit.child is None or unit.child.stop in (None, "grace"):
+                self._stop_unit(unit, "stopping")
 
     # ---- the end ----
 

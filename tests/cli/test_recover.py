@@ -1,0 +1,76 @@
+"""`trioflow recover`, and `trioflow stats` of what has come of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from trioflow import blocking
+from trioflow.cli._actions import load_actions
+
+
+@pytest.fixture
+def left(kitchen: str, store_document: Any) -> None:
+    """Leave three executions open: one that waits, one that goes on well, and one that does not."""
+    nap = {"id": "nap", "type": "sleep", "duration": "50ms"}
+    for name, action in (("well", "kitchen.boil"), ("ill", "kitchen.spill")):
+        document = {"id": name, "steps": [nap, {"id": "do", "action": action}]}
+        store_document(f"{name}.json", document)
+    with blocking.open_engine("sqlite:trioflow.db", actions=load_actions([kitchen])) as engine:
+        engine.start("wait.json", execution_id="w").wait_paused()
+        for name in ("well", "ill"):
+            engine.start(f"{name}.json", execution_id=name)
+
+
+def test_everything_goes_on(left: None, do: Any, kitchen: str) -> None:
+    """A line for whatever an execution becomes; then the errors, and what is waited for."""
+    first = do("recover", "--actions", kitchen, exits=1)
+
+    for words in ("well  well  goes on", "well  well  COMPLETED", "ill  ill  FAILED"):
+        assert f" s  {words}\n" in first.stderr
+    assert "ill is FAILED\nerror: step do, attempt 1: the cup" in first.stderr
+    assert "w is PAUSED and waits for:\n  signal 'bell'" in first.stderr
+    assert f"trioflow signal w bell JSON --actions {kitchen}\n" in first.stderr
+    second = do("recover", "--json", exits=3)
+    assert [("w", "PAUSED")] == [
+        (found["id"], found["status"]) for found in json.loads(second.stdout)
+    ]
+    do("signal", "w", "bell", "1")
+    assert "nothing is open that can go on" in do("recover").stderr
+
+
+def test_what_is_not_known_here_is_left(left: None, do: Any) -> None:
+    result = do("recover", exits=3)
+
+    assert "2 executions are left as they are: " in result.stderr
+    assert "RUNNING" == json.loads(do("show", "well", "--json").stdout)["status"]
+
+
+@pytest.mark.slow
+def test_an_interrupt(started: Any, kitchen: str, do: Any, here: Any, until: Any) -> None:
+    import signal
+
+    with blocking.open_engine("sqlite:trioflow.db", actions=load_actions([kitchen])) as engine:
+        engine.start("note.json", execution_id="n")
+        until((here / "called").exists)
+    with started("recover", "--actions", kitchen) as process:
+        until(lambda: 2 == (here / "called").read_text().count("\n"))
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+
+    assert 130 == process.returncode
+    assert "interrupted; `trioflow recover` goes on where it was\n" in told
+
+
+def test_statistics(left: None, do: Any, kitchen: str, normalised: Any) -> None:
+    do("recover", "--actions", kitchen, exits=1)
+    printed = normalised(do("stats").stdout)
+
+    assert printed.startswith("since DATE: 0 running, 1 waiting\n\nill  1 execution: 1 failed;")
+    assert "cup.broken 1" in printed
+    found = json.loads(do("stats", "--workflow", "well", "--json").stdout)
+    assert ["well"] == list(found["workflows"])
+    assert 1 == found["workflows"]["well"]["completed"]
+    assert "no executions of 'x'\n" == do("stats", "--workflow", "x").stderr
