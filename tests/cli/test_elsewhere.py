@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from trioflow import blocking
+from trioflow import blocking, load_workflow
 from trioflow.cli import _elsewhere
 
 STORE = "sqlite:trioflow.db"
@@ -52,15 +52,27 @@ def test_a_signal(engine: Any, do: Any) -> None:
     assert {"bell": 3} == execution.result()
 
 
+def test_a_signal_to_a_child(do: Any, here: Path) -> None:
+    family = {"id": "family", "steps": [{"id": "sub", "type": "workflow", "workflow": "wait"}]}
+    child = load_workflow(here / "wait.json")
+    with blocking.open_engine(STORE, workflows=[child]) as engine:
+        execution = engine.start(family, execution_id="f")
+        execution.wait_paused()
+        assert ACTS in do("signal", "f:sub", "bell", "3").stderr
+
+        assert {"sub": {"bell": 3}} == execution.result()
+
+
 def test_a_resume(engine: Any, do: Any) -> None:
-    execution = engine.start("tea.json", execution_id="one")
+    step = {"id": "x", "action": "kitchen.length", "parameters": {"text": "${input.guest}"}}
+    execution = engine.start({"id": "ask", "steps": [step]}, execution_id="one")
     execution.wait_paused()
     told = do("resume", "one", "-i", "guest=Ann", "--json")
 
     assert {"requested": "resume requested", "noticed": True}.items() <= json.loads(
         told.stdout
     ).items()
-    assert {"serve": {"to": "Ann"}} == execution.result()
+    assert {"x": 3} == execution.result()
 
 
 def test_nothing_to_bring(engine: Any, do: Any) -> None:

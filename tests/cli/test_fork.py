@@ -13,7 +13,7 @@ def test_a_fork(run_tea: Any, do: Any, kitchen: str) -> None:
     forked = do("fork", "one", *arguments)
 
     assert {"serve": {"to": "Bob"}} == json.loads(forked.stdout)
-    assert forked.stderr.startswith("tea  two  (fork of one)\n")
+    assert "tea  two  (fork of one)\n" in forked.stderr
     assert "boil   COMPLETED, kept\n" in forked.stderr
     assert "Ann" in do("show", "one").stdout
     assert "is already there" in do("fork", "one", *arguments, exits=2).stderr

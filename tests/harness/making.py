@@ -126,9 +126,7 @@ class Maker:
             document["on_failure"] = self.one(("cancel", "finish", "continue"))
         if self.chance("execution timeout", 2):
             document["timeout"] = self.seconds(2, 5, 9)
-        # Not together with a pause: on the resume the engine gives slots to what was queued before
-        # it first, and then only to what starts now (R27).
-        if "pause" not in self.features and self.chance("limit", 2):
+        if self.chance("limit", 2):
             document["max_concurrent_steps"] = self.one((1, 2, 9))
         if self.chance("retry"):
             document["retry"] = self.retry()
@@ -268,9 +266,7 @@ class Maker:
 
     def more_of_it(self, step: dict[str, Any], before: Sequence[str]) -> None:
         if self.chance("for_each", 2):
-            # No empty lists: if another step of the group fails, the engine completes the step
-            # only while it is stopping already, and leaves its connections undecided (R22).
-            items = self.one(("${input.list}", ["x", "y"], [{"k": 1}, {"k": 2}, {}]))
+            items = self.one(("${input.list}", ["x", "y"], [{"k": 1}, {"k": 2}, {}], []))
             for_each = step["for_each"] = {"items": items}
             if self.draw(st.booleans()):
                 for_each["max_concurrent"] = self.one((1, 2))
@@ -341,13 +337,9 @@ class Maker:
             compensations=scripts[2],
             workflows=workflows,
             actions=self.acts(ids),
-            # Not fewer slots than `max_concurrent_steps`: the engine gives its own slots in any
-            # order then, and not in that of the document (R8).
-            limit=max(self.one((1, 2, 5)), document.get("max_concurrent_steps", 1))
-            # With children there are slots enough: when an execution stops, whether a child that
-            # queues is told before a slot is free is not defined.
-            if "limit" in self.features and "pause" not in self.features and not workflows
-            else 99,
+            # With children there are slots enough: which of two executions queues first at one
+            # instant is not defined.
+            limit=self.one((1, 2, 5)) if "limit" in self.features and not workflows else 99,
         )
         return self.answered(scenario)
 

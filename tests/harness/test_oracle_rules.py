@@ -368,7 +368,6 @@ GOLDENS = (
         {"limit": 1, "steps": {"a": R(after=1), "b": R(after=2), "c": R(after=3)}},
         calls="0 a#1, 1 b#1, 3 c#1",
         at=6,
-        differs="attempts that wait for a slot of the engine get it in any order",
     ),
     # ---- R9, R10: statuses, the path of a step ----
     Golden(
@@ -987,7 +986,6 @@ GOLDENS = (
         {"actions": [Call("pause", AtTime(0.5)), Resume({"x": 1}, None, AtTime(3))]},
         calls="0 b#1, 3 a#1, 4 c#1",
         at=5,
-        differs="what was queued before the pause goes first",
     ),
     # ---- R28: children ----
     Golden(
@@ -1116,10 +1114,7 @@ def test_oracle(golden: Golden) -> None:
 
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=str)
-def test_engine(golden: Golden, request: pytest.FixtureRequest) -> None:
-    if golden.differs is not None:
-        # Not strict: some of it depends on the scheduler's dice.
-        request.applymarker(pytest.mark.xfail(reason=golden.differs, strict=False))
+def test_engine(golden: Golden) -> None:
     observed = trio.run(play, golden.scenario, clock=MockClock(autojump_threshold=0))
 
     golden.verify(observed.phases)

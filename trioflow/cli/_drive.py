@@ -26,8 +26,11 @@ from trioflow.cli._signals import Interrupts
 from trioflow.cli._timeline import Timeline
 from trioflow.cli._workflows import load_workflows
 from trioflow.definitions import Workflow, load_workflow
-from trioflow.engine import Engine, Execution, open_engine
+from trioflow.engine import Engine, Execution, Snapshot, look, open_engine
 from trioflow.errors import ExecutionError, InvalidRequest
+
+# Seconds until an execution goes on for which everything is there, by far.
+MOMENT = 2.0
 
 Begin = Callable[[Engine], Awaitable[Execution]]
 Observer = Callable[[str, e.Event], None]
@@ -42,7 +45,7 @@ class Setting:
         self.workflows = load_workflows(job.workflows)
         self._secrets = read_secrets(job.secrets)
 
-    def engine(self, observer: Observer) -> AbstractAsyncContextManager[Engine]:
+    def engine(self, *observers: Observer) -> AbstractAsyncContextManager[Engine]:
         """Return an engine that continues nothing by itself; entering opens it."""
         return open_engine(
             self._job.store,
@@ -51,7 +54,7 @@ class Setting:
             allow=self._job.allow,
             secrets=self._secrets,
             recover=False,
-            observers=[observer],
+            observers=observers,
         )
 
 
@@ -111,6 +114,8 @@ class _Driving:
         self._engine: Engine | None = None
         self._execution: Execution | None = None
         self._timeline: Timeline | None = None
+        # As it was when it was PAUSED last, with what its children waited for.
+        self._paused: Snapshot | None = None
         # Events, of it and of its children, that came before the execution was known here.
         self._early: list[tuple[str, e.Event]] = []
         self._changed = trio.Event()
@@ -137,8 +142,10 @@ class _Driving:
             with scope:
                 execution = await begin(engine)
                 await self._found(execution)
-                while await settled(execution) and await self._answered(execution):
-                    pass
+                while (paused := await settled(engine, execution)) is not None:
+                    self._paused = paused
+                    if not await self._answered(paused):
+                        break
 
     # ---- watching ----
 
@@ -169,22 +176,23 @@ class _Driving:
 
     # ---- pauses ----
 
-    async def _answered(self, execution: Execution) -> bool:
+    async def _answered(self, paused: Snapshot) -> bool:
         """Ask for what is missing; False if nobody answers, or there is nobody to ask."""
         if not (self._screen.terminal and is_terminal(sys.stdin)):
             return False
         self._asking = True
         self.progress.stop()
         try:
-            found = await self._ask(execution)
+            found = await self._ask(paused)
             while found is not None and not await self._bring(found):
-                found = await self._ask(execution)
+                assert self._engine is not None
+                found = await self._ask(await look(self._engine.store, paused.id))
         except Left:
             return False
         self._asking = False
         return True
 
-    async def _ask(self, execution: Execution) -> dict[str, Answers] | None:
+    async def _ask(self, paused: Snapshot) -> dict[str, Answers] | None:
         """Return the answers, by execution; None if it did not wait for them."""
         self._changed = trio.Event()
         found: dict[str, Answers] | None = None
@@ -197,7 +205,7 @@ class _Driving:
 
             nursery.start_soon(stop_asking)
             try:
-                found = await self._ask_family(execution)
+                found = await self._ask_family(paused)
             except Left:
                 left = True
             nursery.cancel_scope.cancel()
@@ -207,9 +215,9 @@ class _Driving:
             self._screen.line()
         return found
 
-    async def _ask_family(self, execution: Execution) -> dict[str, Answers]:
+    async def _ask_family(self, paused: Snapshot) -> dict[str, Answers]:
         """Ask for what an execution waits for, and then for what its children do."""
-        waiting = execution.waiting_for
+        waiting = paused.waiting_for
         # A pause is passed to the children, and so is its end.
         if any(entry.kind == "resume" and not entry.execution for entry in waiting):
             waiting = tuple(
@@ -220,7 +228,7 @@ class _Driving:
             if who:
                 self._screen.line((f"child execution {who} asks", "bold"))
             entries = [entry for entry in waiting if (entry.execution or "") == who]
-            found[who or execution.id] = await ask(entries, self._screen, self._read_line)
+            found[who or paused.id] = await ask(entries, self._screen, self._read_line)
         return found
 
     async def _bring(self, answers: dict[str, Answers]) -> bool:
@@ -244,10 +252,11 @@ class _Driving:
         if self._execution is None or self._timeline is None:
             self._screen.line("interrupted before anything was started")
             return INTERRUPTED
+        is_paused = self._paused is not None and self._execution.status == "PAUSED"
         return finish(
             self._job,
             self._screen,
-            self._execution,
+            self._paused if self._paused is not None and is_paused else self._execution,
             self._timeline,
             wanted=wanted,
             interrupted=self._interrupts.received,
@@ -269,12 +278,25 @@ def title(execution_id: str, history: Sequence[e.Event]) -> str:
     return f"{first.workflow}  {execution_id}{forked}"
 
 
-async def settled(execution: Execution) -> bool:
-    """Wait until the execution pauses or ends; True if it pauses."""
+async def settled(engine: Engine, execution: Execution) -> Snapshot | None:
+    """Wait until the execution ends (None), or pauses because somebody is waited for.
+
+    It may be PAUSED still although what it waited for has come: when that was left in the store
+    for it, or for one of its children, it takes a moment until it goes on.
+    """
     # It completes: InvalidRequest, because it will not pause.
     with contextlib.suppress(ExecutionError, InvalidRequest):
         await execution.wait_paused()
-    return execution.status == "PAUSED"
+    if execution.status != "PAUSED":
+        return None
+    paused = await look(engine.store, execution.id)
+    with trio.move_on_after(MOMENT):
+        while paused.status == "PAUSED" and not paused.waiting_for:
+            await engine.store.changed(execution.id, len(paused.events))
+            paused = await look(engine.store, execution.id)
+    if paused.status == "PAUSED":
+        return paused
+    return await settled(engine, execution)
 
 
 class _Notes(logging.Handler):

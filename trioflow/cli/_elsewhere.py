@@ -23,6 +23,7 @@ from trioflow.cli._timeline import ENDED, Timeline
 from trioflow.cli._words import step_words
 from trioflow.engine import Requester, Snapshot, look
 from trioflow.errors import UnknownAction, UnknownWorkflow
+from trioflow.events import StoppingStarted
 from trioflow.stores import Store, open_store
 
 # Leaves the request, and returns the seq of the history by then.
@@ -147,24 +148,28 @@ class _Waiting:
         if self._interrupts.received:
             line(f"the cancel stands; {self._id} has not ended yet")
         else:
-            line(f"the cancel stands, but {self._id} has not ended {self._why(timeline)}")
+            acted = any(isinstance(event, StoppingStarted) for event in snapshot.events)
+            why = self._why(timeline) if acted else self._why_not()
+            line(f"the cancel stands, but {self._id} has not ended within {why}")
         line(f"`trioflow show {self._id}` tells what becomes of it")
         return INTERRUPTED if self._interrupts.received else UNFINISHED
 
     def _why(self, timeline: Timeline) -> str:
-        words = f"within {self._patience:g} s"
-        if timeline.seq == self._asked_at:
-            return (
-                f"{words}: the engine that has the store open has not acted upon it, so it seems "
-                f"to drive other executions; the next one that drives {self._id} does"
-            )
         now = time.time()
         running = [row for row in timeline.rows.values() if row.status == "RUNNING"]
         undoing = [row for row in timeline.rows.values() if row.running and row not in running]
-        words += "".join(
-            f"; {row.id} is being stopped{_in_brackets(step_words(row, now))}" for row in running
+        words = [f"{self._patience:g} s"]
+        words += [
+            f"{row.id} is being stopped{_in_brackets(step_words(row, now))}" for row in running
+        ]
+        words += [f"{row.id} is being undone" for row in undoing]
+        return "; ".join(words)
+
+    def _why_not(self) -> str:
+        return (
+            f"{self._patience:g} s: the engine that has the store open has not acted upon it, so "
+            f"it seems to drive other executions; the next one that drives {self._id} does"
         )
-        return words + "".join(f"; {row.id} is being undone" for row in undoing)
 
 
 def _in_brackets(words: str) -> str:

@@ -14,7 +14,6 @@ from trioflow.cli._options import Job, job_options, require_store
 from trioflow.cli._timeline import ENDED
 
 if TYPE_CHECKING:
-    from trioflow import events as e
     from trioflow.cli._output import Screen
     from trioflow.cli._signals import Interrupts
     from trioflow.engine import Engine, Execution, Snapshot
@@ -40,11 +39,11 @@ def recover_command(job: Job) -> int:
     with Interrupts() as interrupts, told(PlainProgress(screen, time.time)):
         recovering = _Recovering(job, screen, interrupts)
 
-        async def run() -> None:
-            async with setting.engine(recovering.observe) as engine:
+        async def in_engine() -> None:
+            async with setting.engine() as engine:
                 await recovering.run(engine)
 
-        trio.run(run)
+        trio.run(in_engine)
     return recovering.finish()
 
 
@@ -56,14 +55,12 @@ class _Recovering:
     _screen: Screen
     _interrupts: Interrupts
     _began_at: float = attrs.field(factory=time.time, init=False)
-    _going_on: dict[str, Execution] = attrs.field(factory=dict, init=False)
+    _going_on: list[Execution] = attrs.field(factory=list, init=False)
+    # By id: RUNNING while it may go on, else the status in which it has settled.
+    _states: dict[str, str] = attrs.field(factory=dict, init=False)
+    _settled: trio.Event = attrs.field(factory=trio.Event, init=False)
     _ended: list[Snapshot] = attrs.field(factory=list, init=False)
     _paused: list[Snapshot] = attrs.field(factory=list, init=False)
-    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
-
-    def observe(self, execution_id: str, event: e.Event) -> None:
-        """Something has happened; the statuses tell what, once all have been told."""
-        self._changed.set()
 
     async def run(self, engine: Engine) -> None:
         """Continue everything, and return when nothing can go on any more, or at the interrupt."""
@@ -75,41 +72,48 @@ class _Recovering:
 
         self._interrupts.on_first(interrupt)
         with scope:
-            for execution in await engine.recover():
-                self._going_on[execution.id] = execution
-            await self._until_nothing_goes_on()
-        with trio.CancelScope(shield=True):
-            await self._look_around(engine)
+            self._going_on = await engine.recover()
+            await self._until_nothing_goes_on(engine)
+        await self._look_around(engine)
 
-    async def _until_nothing_goes_on(self) -> None:
-        told: dict[str, str] = {}
-        while True:
-            self._changed = trio.Event()
-            for execution in self._going_on.values():
-                status = execution.status
-                if told.get(execution.id) != status:
-                    told[execution.id] = status
-                    self._tell(execution)
-            if all(status in ENDED or status == "PAUSED" for status in told.values()):
-                return
-            await self._changed.wait()
+    async def _until_nothing_goes_on(self, engine: Engine) -> None:
+        async with trio.open_nursery() as nursery:
+            for execution in self._going_on:
+                self._set(execution, "RUNNING")
+                nursery.start_soon(self._follow, engine, execution)
+            while "RUNNING" in self._states.values():
+                self._settled = trio.Event()
+                await self._settled.wait()
+            nursery.cancel_scope.cancel()
 
-    def _tell(self, execution: Execution) -> None:
+    async def _follow(self, engine: Engine, execution: Execution) -> None:
+        """Tell when an execution settles, and when it goes on because somebody answers it."""
+        from trioflow.cli._drive import settled
+
+        while (paused := await settled(engine, execution)) is not None:
+            self._set(execution, "PAUSED")
+            await engine.store.changed(execution.id, len(paused.events))
+            self._set(execution, "RUNNING")
+        self._set(execution, execution.status)
+
+    def _set(self, execution: Execution, state: str) -> None:
         from trioflow.cli._text import since
 
-        words = "goes on" if execution.status in ("PENDING", "RUNNING") else execution.status
+        self._states[execution.id] = state
+        self._settled.set()
+        words = "goes on" if state == "RUNNING" else state
         took = since(time.time() - self._began_at)
         self._screen.line(f"{took} s  {execution.workflow}  {execution.id}  {words}")
 
     async def _look_around(self, engine: Engine) -> None:
+        """See what has become of everything, and what is waited for, also since long ago."""
         from trioflow.engine import look
 
-        for execution in self._going_on.values():
+        for execution in self._going_on:
             if execution.status in ENDED:
                 self._ended.append(await look(engine.store, execution.id))
-        # Also those that did not go on, because they are still waited for.
         for head in await engine.executions(status="PAUSED", limit=1000):
-            # What a child waits for is told of its parent.
+            # What a child waits for is told of the one at the top of the family.
             if head.parent is None:
                 self._paused.append(await look(engine.store, head.id))
 

@@ -158,7 +158,13 @@ def cancel_command(job: Job, *, execution_id: str, reason: str, grace: float, no
 
     async def begin(engine: Engine) -> Execution:
         execution = await engine.execution(execution_id)
-        await execution.request_cancel(reason, grace)
+        had_ended = execution.status in ("COMPLETED", "FAILED", "CANCELLED")
+        try:
+            await execution.request_cancel(reason, grace)
+        except InvalidRequest:
+            # A cancel that was left in the store before has just been carried out.
+            if had_ended or execution.status != "CANCELLED":
+                raise
         return execution
 
     async def ask(requester: Requester) -> int:

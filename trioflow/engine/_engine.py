@@ -492,12 +492,13 @@ class Engine:
         head = await self.store.head(execution_id)
         if head is not None and head.owner == self.owner and head.status in OPEN:
             return head
-        claimed = await self.store.claim(self.owner, ttl=self._lease, ids=[execution_id])
-        if not claimed:
-            raise NotOurs(
-                f"execution {execution_id!r} belongs to another engine, or has ended meanwhile"
-            )
-        return claimed[0]
+        # Its whole family is claimed with it.
+        for claimed in await self.store.claim(self.owner, ttl=self._lease, ids=[execution_id]):
+            if claimed.id == execution_id:
+                return claimed
+        raise NotOurs(
+            f"execution {execution_id!r} belongs to another engine, or has ended meanwhile"
+        )
 
     def _drive(self, execution: Execution) -> Driver:
         if self._nursery is None or self._leaving.is_set():
@@ -628,14 +629,22 @@ class Engine:
     async def _recover_page(self, status: Collection[str]) -> list[Execution]:
         recovered: list[Execution] = []
         left: list[str] = []
+        seen: set[str] = set()
         before = None
         while page := await self.store.heads(status=status, before=before):
             for head in page:
-                # A child is continued by the step that it belongs to.
-                if head.due is None or head.parent is not None or head.owner == self.owner:
+                if head.due is None:
                     continue
-                if head.id in self._left_alone:
+                if head.parent is not None:
+                    # A child is continued by the step that it belongs to: what is due of it, such
+                    # as a request that somebody has left, is due of the whole family.
+                    root = await self.store.head(head.id.partition(":")[0])
+                    if root is None or root.status not in status:
+                        continue
+                    head = root
+                if head.owner == self.owner or head.id in seen | self._left_alone:
                     continue
+                seen.add(head.id)
                 execution = self._handle(head, await self.store.read(head.id))
                 try:
                     await self.continue_execution(execution)
