@@ -24,7 +24,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import trioflow
-from trioflow.cli import main
+from trioflow.cli import _elsewhere, main
 
 KITCHEN = Path(__file__).with_name("kitchen.py")
 
@@ -93,6 +93,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder of the test's own, and leave Python's path as it was."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    # An engine in this process notices a request within a quarter of a second.
+    monkeypatch.setattr(_elsewhere, "NOTICED_WITHIN", 0.4)
     for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
     for name, document in (

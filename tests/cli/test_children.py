@@ -53,6 +53,17 @@ def test_a_signal_to_a_child_where_workflows_are_missing(do: Any) -> None:
     assert {"sub": {"bell": 3}} == json.loads(do("resume", "f", "--workflow", "parts").stdout)
 
 
+def test_cancelling_a_child(do: Any) -> None:
+    """It fails its step, once the family goes on."""
+    do("run", "family.json", "--workflow", "parts", "--id", "f", exits=3)
+    cancelled = do("cancel", "f:sub", "--workflow", "parts")
+    assert "f:sub is CANCELLED; stopped: bell\n" in cancelled.stderr
+    assert cancelled.stderr.endswith("  trioflow resume f --workflow parts\n")
+
+    failed = do("resume", "f", "--workflow", "parts", exits=1)
+    assert "workflow.cancelled" in failed.stderr
+
+
 def test_recover_with_children(do: Any) -> None:
     do("run", "family.json", "--workflow", "parts", "--id", "f", exits=3)
     do("signal", "f:sub", "bell", "3")

@@ -28,11 +28,6 @@ HOLD = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_elsewhere, "NOTICED_WITHIN", 0.5)
-
-
 @pytest.fixture
 def engine(kitchen: str) -> Iterator[Any]:
     """Return an engine that has the store open; it is in this process, which nobody knows."""

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from trioflow.cli import _elsewhere
-
 
 def test_resume_with_a_decision(do: Any, kitchen: str) -> None:
     paused = do("run", "decide.json", "--actions", kitchen, "--id", "d", exits=3)
@@ -157,11 +155,8 @@ def test_cancel_undoes(do: Any, kitchen: str, store_document: Any) -> None:
     assert "" == result.stdout
 
 
-def test_pause_where_no_engine_is(
-    do: Any, store_document: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pause_where_no_engine_is(do: Any, store_document: Any) -> None:
     """It is in the store, and counts for whoever drives the execution."""
-    monkeypatch.setattr(_elsewhere, "NOTICED_WITHIN", 0.1)
     say = {"id": "x", "action": "log", "parameters": {"message": "rung"}}
     steps = [{"id": "bell", "type": "wait"}, say]
     store_document("ring.json", {"id": "ring", "steps": steps})

@@ -31,6 +31,7 @@ def test_progress_and_a_question(at_terminal: Any, kitchen: str, do: Any) -> Non
     assert "COMPLETED" == json.loads(do("show", "one", "--json").stdout)["status"]
 
 
+@pytest.mark.slow
 def test_a_question_may_be_left(at_terminal: Any, kitchen: str) -> None:
     """Ctrl-D leaves with 3 and tells how to go on; Ctrl-C with 130."""
     arguments = ("run", "tea.json", "--actions", kitchen)
@@ -49,6 +50,7 @@ def test_a_question_may_be_left(at_terminal: Any, kitchen: str) -> None:
     assert "+ boil" in seen
 
 
+@pytest.mark.slow
 def test_a_question_whose_time_is_over(at_terminal: Any, store_document: Any) -> None:
     """Timeouts run on while somebody thinks."""
     wait = {"id": "bell", "type": "wait", "total_timeout": "300ms"}
@@ -60,6 +62,7 @@ def test_a_question_whose_time_is_over(at_terminal: Any, store_document: Any) ->
     assert "timed out after 0.3 s (timeout.step)" in screen.seen
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_refused(at_terminal: Any, store_document: Any) -> None:
     """The engine has the last word: it knows the whole schema."""
     schema = {"type": "object", "dependentRequired": {"a": ["b"]}}
@@ -95,6 +98,7 @@ def test_the_first_signal_interrupts_and_tells_how_to_continue(
     assert 2 == sum(event["type"] == "AttemptInterrupted" for event in history)
 
 
+@pytest.mark.slow
 def test_the_second_signal_ends_at_once(
     started: Any, kitchen: str, until: Any, here: Path, store_document: Any, do: Any
 ) -> None:
@@ -115,6 +119,7 @@ def test_the_second_signal_ends_at_once(
     assert "RUNNING" == json.loads(do("show", "b", "--json").stdout)["status"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", (["list"], ["history", "one", "--json"], ["schema"]), ids=str)
 def test_whoever_reads_may_leave(started: Any, run_tea: Any, command: list[str]) -> None:
     run_tea("-i", "guest=Ann", "--id", "one")
@@ -125,6 +130,7 @@ def test_whoever_reads_may_leave(started: Any, run_tea: Any, command: list[str])
     assert (141, "") == (process.wait(), stderr)
 
 
+@pytest.mark.slow
 def test_nobody_has_to_read_the_progress(started: Any, kitchen: str, do: Any) -> None:
     """The work goes on, whatever becomes of stderr."""
     arguments = ("run", "tea.json", "--actions", kitchen, "-i", "guest=Ann", "--id", "one")
@@ -136,6 +142,7 @@ def test_nobody_has_to_read_the_progress(started: Any, kitchen: str, do: Any) ->
     assert {"serve": {"to": "Ann"}} == json.loads(stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", (40, 100), ids=str)
 def test_pages_on_terminals(at_terminal: Any, run_tea: Any, columns: int) -> None:
     """No line is longer than the terminal is wide."""

@@ -164,7 +164,12 @@ def test_a_plain_script(tmp_path: Path) -> None:
         "print(trioflow.run(folder / 'order.workflow.json', given, actions=actions)['total'])\n"
     )
     done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=30
+        [sys.executable, script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
     assert ("90\n", 0) == (done.stdout, done.returncode), done.stderr

@@ -248,7 +248,7 @@ def test_connections_that_are_new_are_decided_now() -> None:
         *({"id": step} for step in "abcde"),
         connections=[
             {"source": "a", "target": "b", "condition": "n == 1"},
-            {"source": "a", "target": "c", "condition": "n > 1"},
+            {"source": "a", "target": "c", "condition": "n > 1 or steps.a.attempts != 1"},
             {"source": "a", "target": "d", "condition": "input.x"},
             {"source": "a", "target": "e", "condition": "gone"},
         ],

@@ -43,6 +43,10 @@ def finish(
     if status in ENDED:
         if cancelled:
             tell_receipt(screen, execution, timeline)
+            root, colon, _ = execution.id.partition(":")
+            if colon:
+                screen.line(f"{root}, to which it belongs, goes on when somebody drives it")
+                tell_commands(screen, [_command("resume", root, job)])
         return 0 if status == wanted else EXIT_CODES[status]
     if cancelled:
         screen.line(f"interrupted, but the cancel stands; {execution.id} has not ended yet")

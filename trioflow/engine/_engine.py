@@ -588,6 +588,9 @@ class Engine:
         if execution.status not in ENDED and execution._driver is None:
             try:
                 await self._continue(execution)
+            except NotOurs:
+                # Another engine drives it; it can be watched and steered from here all the same.
+                await execution.refresh()
             except (InvalidRequest, NotDriven):
                 # It may have ended since it was read; then there is nothing to continue.
                 await execution.refresh()

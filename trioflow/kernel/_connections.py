@@ -67,13 +67,13 @@ def undo_scope(state: State, unit: Unit) -> Scope:
 
 
 def _scope_at_end(
-    state: State, record: StepRecord, status: str, output: Any, failure: Failure | None
+    state: State, record: StepRecord, status: str, output: Any, facts: Mapping[str, Any]
 ) -> Scope:
     """What conditions see in the record that ends `record`, which is not yet applied."""
     seen = scope(state)
     if status == COMPLETED:
         seen.outputs = ChainMap({record.id: output}, state.outputs)
-    seen.steps = ChainMap({record.id: record.facts(status, failure)}, state.facts)
+    seen.steps = ChainMap({record.id: dict(facts)}, state.facts)
     return seen
 
 
@@ -92,8 +92,12 @@ def decide_at_end(
     status: str,
     output: Any = None,
     failure: Failure | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Decisions:
-    """Decide the connections of a step that is about to end like this."""
+    """Decide the connections of a step that is about to end like this.
+
+    `facts` is what ``steps.<id>`` says of it, if that is known already.
+    """
     decisions = Decisions()
     tolerated = status == FAILED and record.planned.continue_on_error
     decides = CONDITION_DECIDES[TOLERATED if tolerated else status]
@@ -107,7 +111,8 @@ def decide_at_end(
         else:
             asked.append(connection)
     if asked:
-        seen = _scope_at_end(state, record, status, output, failure)
+        facts = facts or record.facts(status, failure)
+        seen = _scope_at_end(state, record, status, output, facts)
         _ask(state, asked, seen, decisions)
     return decisions
 

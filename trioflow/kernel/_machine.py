@@ -276,7 +276,14 @@ class Machine(Attempts):
 
     def _kept_decisions(self, old: State, record: StepRecord, mine: StepRecord) -> Decisions:
         """Return what the connections of a kept step were, or are if they are new."""
-        fresh = decide_at_end(self.state, mine, record.status, record.output, record.failure)
+        fresh = decide_at_end(
+            self.state,
+            mine,
+            record.status,
+            record.output,
+            record.failure,
+            old.facts[record.id],
+        )
         before = {
             connection.id: old.decided[connection.index] for connection in old.plan.connections
         }
