@@ -97,7 +97,7 @@ def test_a_cancel(engine: Any, do: Any, until: Any, here: Path) -> None:
 
     found = json.loads(told.stdout)
     assert ("CANCELLED", ["write"]) == (found["status"], found["stopped"])
-    assert "cancelling: the engine that has the store open stops it\n" in told.stderr
+    assert "cancelling; this waits at most 10 s for the engine that has the store\n" in told.stderr
     assert "stopping: cancel" in told.stderr
     assert "CANCELLED (no guest): 1 cancelled" in told.stderr
     assert "it is CANCELLED" in do("cancel", "n", exits=2).stderr

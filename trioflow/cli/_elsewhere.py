@@ -126,7 +126,9 @@ class _Waiting:
         timeline = self._timeline = Timeline(found.workflow.plan)
         timeline.apply(event for event in events if event.seq <= self._asked_at)
         self._progress.begin(title(self._id, events), found.workflow, timeline)
-        self._progress.note("cancelling: the engine that has the store open stops it")
+        self._progress.note(
+            f"cancelling; this waits at most {self._patience:g} s for the engine that has the store"
+        )
         while timeline.status not in ENDED:
             for event in await store.read(self._id, timeline.seq):
                 timeline.apply([event])

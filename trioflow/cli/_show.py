@@ -111,8 +111,10 @@ class _Page:
             self._fact("open for", took)
         else:
             self._fact("ended", f"{instant(ended)}, after {took}")
-        if snapshot.status in ("PENDING", "RUNNING"):
-            command = f"trioflow resume {shlex.quote(snapshot.id)}"
+        waits = snapshot.status == "PAUSED" and snapshot.waiting_for
+        if snapshot.status not in ENDED and not waits:
+            # A child goes on with the one at the top of its family.
+            command = f"trioflow resume {shlex.quote(snapshot.id.partition(':')[0])}"
             self._fact("hint", f"if no engine has this store open, {command} continues it")
         if snapshot.reason:
             self._fact("because", snapshot.reason)
