@@ -41,6 +41,26 @@ def test_everything_goes_on(left: None, do: Any, kitchen: str) -> None:
     assert "nothing is open that can go on" in do("recover").stderr
 
 
+@pytest.mark.slow
+def test_an_answer_meanwhile(started: Any, store_document: Any, do: Any, until: Any) -> None:
+    """As long as something else goes on, an answer is acted upon, and what goes on is followed."""
+    nap = {"id": "nap", "steps": [{"id": "nap", "type": "sleep", "duration": "3s"}]}
+    steps = [{"id": "bell", "type": "wait"}, {"id": "nap", "type": "sleep", "duration": "10ms"}]
+    with blocking.open_engine("sqlite:trioflow.db") as engine:
+        for name in ("v", "w"):
+            engine.start({"id": "ring", "steps": steps}, execution_id=name).wait_paused()
+        engine.start(nap, execution_id="n")
+    with started("recover") as process:
+        assert "nap  n  goes on" in process.stderr.readline()
+        assert "goes on with w" in do("signal", "w", "bell", "1").stderr
+        _, told = process.communicate()
+
+    assert 3 == process.returncode
+    assert " s  ring  w  goes on\n" in told
+    assert " s  ring  w  COMPLETED\n" in told
+    assert "v is PAUSED and waits for:" in told
+
+
 def test_what_is_not_known_here_is_left(left: None, do: Any) -> None:
     result = do("recover", exits=3)
 

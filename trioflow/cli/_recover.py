@@ -14,6 +14,7 @@ from trioflow.cli._options import Job, job_options, require_store
 from trioflow.cli._timeline import ENDED
 
 if TYPE_CHECKING:
+    from trioflow import events as e
     from trioflow.cli._output import Screen
     from trioflow.cli._signals import Interrupts
     from trioflow.engine import Engine, Execution, Snapshot
@@ -40,7 +41,7 @@ def recover_command(job: Job) -> int:
         recovering = _Recovering(job, screen, interrupts)
 
         async def in_engine() -> None:
-            async with setting.engine() as engine:
+            async with setting.engine(recovering.observe) as engine:
                 await recovering.run(engine)
 
         trio.run(in_engine)
@@ -58,9 +59,22 @@ class _Recovering:
     _going_on: list[Execution] = attrs.field(factory=list, init=False)
     # By id: RUNNING while it may go on, else the status in which it has settled.
     _states: dict[str, str] = attrs.field(factory=dict, init=False)
-    _settled: trio.Event = attrs.field(factory=trio.Event, init=False)
+    # Ids of what goes on, also because somebody answers it meanwhile, and is not followed yet.
+    _new: list[str] = attrs.field(factory=list, init=False)
+    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _ended: list[Snapshot] = attrs.field(factory=list, init=False)
     _paused: list[Snapshot] = attrs.field(factory=list, init=False)
+
+    def observe(self, execution_id: str, event: e.Event) -> None:
+        """See that something happens to an execution; its children are its own affair."""
+        if ":" not in execution_id:
+            self._take_in(execution_id)
+
+    def _take_in(self, execution_id: str) -> None:
+        if execution_id not in self._states:
+            self._states[execution_id] = "RUNNING"
+            self._new.append(execution_id)
+            self._changed.set()
 
     async def run(self, engine: Engine) -> None:
         """Continue everything, and return when nothing can go on any more, or at the interrupt."""
@@ -72,18 +86,21 @@ class _Recovering:
 
         self._interrupts.on_first(interrupt)
         with scope:
-            self._going_on = await engine.recover()
+            for execution in await engine.recover():
+                self._take_in(execution.id)
             await self._until_nothing_goes_on(engine)
         await self._look_around(engine)
 
     async def _until_nothing_goes_on(self, engine: Engine) -> None:
         async with trio.open_nursery() as nursery:
-            for execution in self._going_on:
-                self._set(execution, "RUNNING")
-                nursery.start_soon(self._follow, engine, execution)
             while "RUNNING" in self._states.values():
-                self._settled = trio.Event()
-                await self._settled.wait()
+                self._changed = trio.Event()
+                while self._new:
+                    execution = await engine.execution(self._new.pop(0))
+                    self._going_on.append(execution)
+                    self._set(execution, "RUNNING")
+                    nursery.start_soon(self._follow, engine, execution)
+                await self._changed.wait()
             nursery.cancel_scope.cancel()
 
     async def _follow(self, engine: Engine, execution: Execution) -> None:
@@ -100,7 +117,7 @@ class _Recovering:
         from trioflow.cli._text import since
 
         self._states[execution.id] = state
-        self._settled.set()
+        self._changed.set()
         words = "goes on" if state == "RUNNING" else state
         took = since(time.time() - self._began_at)
         self._screen.line(f"{took} s  {execution.workflow}  {execution.id}  {words}")

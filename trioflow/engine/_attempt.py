@@ -131,8 +131,12 @@ async def perform(
             )
             return _ended_badly(attempt, failure, caller.now(), caller.jitter())
         problems = None
-        if schema is not None and size > LARGE_OUTPUT:
+        interrupted = attempt.stop == "interrupt"
+        if schema is not None and (size > LARGE_OUTPUT or interrupted):
             problems = await caller.run_sync(lambda: schema.problems(output))
+            if problems and interrupted:
+                # A late value that does not fit is no value (R16): it will be called again.
+                return f.AttemptLeft(caller.now(), *who)
         return f.AttemptReturned(caller.now(), *who, output, late, problems, caller.jitter())
     if error is None:
         return _ended_badly(attempt, None, caller.now(), caller.jitter())

@@ -94,6 +94,8 @@ class Requester:
 
 def check_grace(grace: float | None) -> float | None:
     """Return a grace that makes sense, or raise `InvalidRequest`."""
-    if grace is not None and not grace >= 0:
+    if grace is None or grace == float("inf"):
+        return None
+    if not grace >= 0:
         raise InvalidRequest(f"the grace is a number of seconds from 0 on, not {grace!r}")
-    return grace
+    return float(grace)
