@@ -52,6 +52,14 @@ async def note(path: str) -> None:
     await trio.sleep_forever()
 
 
+@trioflow.action("kitchen.again")
+async def again(path: str) -> None:
+    """Wait for ever the first time, and do nothing the second time."""
+    if not Path(path).exists():  # noqa: ASYNC240
+        Path(path).touch()  # noqa: ASYNC240
+        await trio.sleep_forever()
+
+
 @trioflow.action("kitchen.hold")
 def hold(path: str) -> None:
     """Write down that it was called, and do not stop before the file is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,16 +13,15 @@ from trioflow.cli._actions import load_actions
 
 
 @pytest.fixture
-def left(kitchen: str, store_document: Any) -> None:
+def left(kitchen: str, here: Path, until: Any) -> None:
     """Leave three executions open: one that waits, one that goes on well, and one that does not."""
-    nap = {"id": "nap", "type": "sleep", "duration": "50ms"}
-    for name, action in (("well", "kitchen.boil"), ("ill", "kitchen.spill")):
-        document = {"id": name, "steps": [nap, {"id": "do", "action": action}]}
-        store_document(f"{name}.json", document)
     with blocking.open_engine("sqlite:trioflow.db", actions=load_actions([kitchen])) as engine:
         engine.start("wait.json", execution_id="w").wait_paused()
-        for name in ("well", "ill"):
-            engine.start(f"{name}.json", execution_id=name)
+        for name, action in (("well", "kitchen.boil"), ("ill", "kitchen.spill")):
+            first = {"id": "first", "action": "kitchen.again", "parameters": {"path": name}}
+            document = {"id": name, "steps": [first, {"id": "do", "action": action}]}
+            engine.start(document, execution_id=name)
+            until((here / name).exists)
 
 
 def test_everything_goes_on(left: None, do: Any, kitchen: str) -> None:
@@ -42,7 +42,7 @@ def test_everything_goes_on(left: None, do: Any, kitchen: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_answer_meanwhile(started: Any, store_document: Any, do: Any, until: Any) -> None:
+def test_an_answer_meanwhile(started: Any, do: Any) -> None:
     """As long as something else goes on, an answer is acted upon, and what goes on is followed."""
     nap = {"id": "nap", "steps": [{"id": "nap", "type": "sleep", "duration": "3s"}]}
     steps = [{"id": "bell", "type": "wait"}, {"id": "nap", "type": "sleep", "duration": "10ms"}]
@@ -69,7 +69,7 @@ def test_what_is_not_known_here_is_left(left: None, do: Any) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupt(started: Any, kitchen: str, do: Any, here: Any, until: Any) -> None:
+def test_an_interrupt(started: Any, kitchen: str, do: Any, here: Path, until: Any) -> None:
     import signal
 
     with blocking.open_engine("sqlite:trioflow.db", actions=load_actions([kitchen])) as engine:
