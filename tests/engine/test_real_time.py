@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +150,42 @@ def test_run_blocks_and_returns_the_output() -> None:
     output: Any = trioflow.run(document, {"n": 3})
 
     assert {"a": {"n": 3}} == output
+
+
+async def test_what_an_engine_cannot_continue_stays_as_it_is_on_the_disk(tmp_path: Path) -> None:
+    def rows() -> list[Any]:
+        with closing(sqlite3.connect(tmp_path / "t.db")) as connection:
+            head = connection.execute("SELECT * FROM executions WHERE id = 'x'").fetchall()
+            events = connection.execute(
+                "SELECT events.* FROM events JOIN executions ON key = execution WHERE id = 'x'"
+            ).fetchall()
+        return [*head, *events]
+
+    @trioflow.action("mine")
+    async def mine() -> None:
+        await trio.sleep_forever()
+
+    @trioflow.action("other")
+    async def other() -> str:
+        await trio.lowlevel.checkpoint()
+        return "done"
+
+    store = f"sqlite:{tmp_path}/t.db"
+    waits = {"id": "w", "type": "wait", "signal": "go"}
+    async with trioflow.open_engine(store, actions=[mine, other]) as engine:
+        execution = await engine.start(
+            {"id": "one", "steps": [{"id": "a", "action": "mine"}]}, execution_id="x"
+        )
+        async for event in execution.events():
+            if event.type == "AttemptStarted":
+                break
+        await engine.start(
+            {"id": "two", "steps": [waits, {"id": "b", "action": "other"}]}, execution_id="y"
+        )
+    before = rows()
+    async with trioflow.open_engine(store, actions=[other]) as engine:
+        execution = await engine.execution("y")
+        await execution.signal("go")
+        assert {"b": "done"} == await execution.result()
+
+    assert before == rows()
