@@ -235,6 +235,7 @@ class Engine:
         limit: int = 100,
         before: str | None = None,
         created_before: float | None = None,
+        created_after: float | None = None,
         ended_before: float | None = None,
     ) -> list[Head]:
         """See `trioflow.Engine.executions`."""
@@ -247,6 +248,7 @@ class Engine:
             limit=limit,
             before=before,
             created_before=created_before,
+            created_after=created_after,
             ended_before=ended_before,
         )
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import trioflow
 from trioflow import blocking
+from trioflow.cli import main
 
 Normalise = Callable[[str], str]
 
@@ -276,3 +278,22 @@ def test_what_a_child_waits_for(do: Any) -> None:
     assert "  trioflow signal p:ask bell JSON\n" in page
     assert "part of   p\n" in do("show", "p:ask").stdout
     assert "p" == json.loads(do("list", "--json").stdout)[0]["parent"]
+
+
+def test_list_by_label_and_age(tmp_path: Path) -> None:
+    store = f"sqlite:{tmp_path}/t.db"
+    document = {"id": "w", "steps": [{"id": "a", "action": "set"}]}
+    with blocking.open_engine(store) as engine:
+        for number in range(3):
+            labels = {"n": str(number), "team": "kitchen"}
+            engine.run(document, execution_id=f"x{number}", labels=labels)
+
+    def listed(*options: str) -> list[str]:
+        found = CliRunner().invoke(main, ["list", "--store", store, "--json", *options])
+        return [head["id"] for head in json.loads(found.stdout)]
+
+    assert ["x2", "x1", "x0"] == listed()
+    assert ["x1"] == listed("--label", "n=1", "--label", "team=kitchen")
+    assert ["x2", "x1", "x0"] == listed("--newer", "1h")
+    assert [] == listed("--older", "1h")
+    assert ["x1"] == listed("--before", "x2", "--limit", "1")

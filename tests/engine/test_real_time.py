@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sqlite3
 import threading
 from contextlib import closing
@@ -13,7 +14,6 @@ import trio
 
 import trioflow
 
-from . import isolated
 from .conftest import parallel
 
 
@@ -58,7 +58,19 @@ async def test_sixty_blocked_threads_delay_neither_commits_nor_a_cancel(tmp_path
     assert "CANCELLED" == execution.status
 
 
-async def test_a_process_that_never_yields_is_killed_on_its_timeout() -> None:
+async def test_a_process_that_never_yields_is_killed_on_its_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A worker process must be able to import it, from wherever the tests are started.
+    (tmp_path / "isolated.py").write_text(
+        "import trioflow\n"
+        "@trioflow.action('isolated.spin', isolation='process')\n"
+        "def spin():\n"
+        "    while True:\n"
+        "        pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    isolated = importlib.import_module("isolated")
     document = {"id": "w", "steps": [{"id": "a", "action": "isolated.spin", "timeout": 0.2}]}
     async with trioflow.open_engine(actions=isolated) as engine:
         with pytest.raises(trioflow.ExecutionFailed, match=r"timed out after 0\.2 s"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trioflow.cli._options import json_option, store_option, store_to_read
+from trioflow.cli._run import parse_labels
 from trioflow.cli._text import duration, instant, plain
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ _NARROW = 76
 )
 @click.option("--workflow", metavar="ID", help="Only of this workflow.")
 @click.option(
+    "--label",
+    "labels",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Only with this label; may be repeated.",
+)
+@click.option("--older", metavar="AGE", help="Only what was created longer ago, like 7d or 90m.")
+@click.option("--newer", metavar="AGE", help="Only what was created since, like 7d or 90m.")
+@click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
 )
 @click.option("--before", metavar="ID", help="Only older ones than this: the next page.")
@@ -39,6 +49,9 @@ _NARROW = 76
 def list_command(
     statuses: tuple[str, ...],
     workflow: str | None,
+    labels: tuple[str, ...],
+    older: str | None,
+    newer: str | None,
     limit: int,
     before: str | None,
     store: str,
@@ -49,14 +62,21 @@ def list_command(
 
     from trioflow.cli._output import out, print_json, say
 
+    wanted = parse_labels(labels)
+    created_before, created_after = _ago("--older", older), _ago("--newer", newer)
+
     async def read() -> tuple[list[Head], dict[str, Snapshot]]:
-        from trioflow.engine import look
+        from trioflow.engine import find_executions, look
 
         async with store_to_read(store) as opened:
-            heads = await opened.heads(
+            heads = await find_executions(
+                opened,
                 status=tuple(status.upper() for status in statuses) or None,
                 workflow=workflow,
+                label=wanted,
                 before=before,
+                created_before=created_before,
+                created_after=created_after,
                 # One more tells whether there are more.
                 limit=limit + 1,
             )
@@ -70,7 +90,8 @@ def list_command(
         print_json([_to_json(head, paused.get(head.id)) for head in shown])
         return
     if not shown:
-        say("no executions" + (" like that" if statuses or workflow or before else ""))
+        asked = statuses or workflow or before or labels or older or newer
+        say("no executions" + (" like that" if asked else ""))
         return
     screen = out()
     if screen.terminal and screen.width < _NARROW:
@@ -79,6 +100,18 @@ def list_command(
         _print_table(screen, shown, waiting)
     if len(heads) > limit:
         say(f"more: trioflow list --before {shown[-1].id}")
+
+
+def _ago(option: str, age: str | None) -> float | None:
+    """Return the instant that is so long ago."""
+    from trioflow.definitions import parse_duration
+
+    if age is None:
+        return None
+    try:
+        return time.time() - parse_duration(age)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _print_table(screen: Screen, heads: list[Head], waiting: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ execution's machine, `_attempt` calls an action, and `_execution` is what a prog
 
 from trioflow.engine._engine import Engine, open_engine
 from trioflow.engine._execution import EventStream, Execution, Receipt, StepState
+from trioflow.engine._finding import find_executions
 from trioflow.engine._looking import Snapshot, look
 from trioflow.engine._requester import Requester
 from trioflow.engine._run import run
@@ -31,6 +32,7 @@ __all__ = [
     "StepState",
     "StepStatistics",
     "WorkflowStatistics",
+    "find_executions",
     "look",
     "open_engine",
     "run",

@@ -33,6 +33,7 @@ from trioflow.definitions._model import Workflow
 from trioflow.definitions._secrets import Secrets, find_secret
 from trioflow.engine._driver import Driver
 from trioflow.engine._execution import Execution
+from trioflow.engine._finding import find_executions
 from trioflow.engine._inbox import EngineLeft, NotDriven, NotOurs
 from trioflow.engine._requester import as_json
 from trioflow.engine._retention import Retention, Sweeper, parse_retention
@@ -263,30 +264,25 @@ class Engine:
         limit: int = 100,
         before: str | None = None,
         created_before: float | None = None,
+        created_after: float | None = None,
         ended_before: float | None = None,
     ) -> list[Head]:
         """Return summaries of executions, newest first; `before` is the last id of a page.
 
-        `created_before` and `ended_before` are instants, in seconds since the epoch; what is open
-        has not ended before any.
+        `created_before`, `created_after` and `ended_before` are instants, in seconds since the
+        epoch; what is open has not ended before any.
         """
-        wanted = status if status is None or isinstance(status, str) else tuple(status)
-        found: list[Head] = []
-        while len(found) < limit:
-            page = await self.store.heads(
-                status=wanted, workflow=workflow, before=before, limit=limit
-            )
-            found += [
-                head
-                for head in page
-                if (label is None or label.items() <= head.labels.items())
-                and (created_before is None or head.created < created_before)
-                and (ended_before is None or (head.ended is not None and head.ended < ended_before))
-            ]
-            if len(page) < limit:
-                break
-            before = page[-1].id
-        return found[:limit]
+        return await find_executions(
+            self.store,
+            status=status,
+            workflow=workflow,
+            label=label,
+            limit=limit,
+            before=before,
+            created_before=created_before,
+            created_after=created_after,
+            ended_before=ended_before,
+        )
 
     def statistics(self) -> Statistics:
         """Return how things are going, in numbers, since the engine was opened.
