@@ -16,10 +16,10 @@ import trio
 from trioflow.actions._action import Action
 from trioflow.actions._calling import call
 from trioflow.actions._context import ActionContext
-from trioflow.definitions._model import Workflow
 from trioflow.definitions._secrets import Secrets
 from trioflow.engine._engine import DEFAULT_LIMIT, Engine, Observer, _open
 from trioflow.engine._retention import Retention
+from trioflow.engine._workflows import Source
 from trioflow.stores._memory import MemoryStore
 from trioflow.stores._protocol import Store
 from trioflow.stores._sqlite import SqliteStore, run_inline
@@ -51,7 +51,7 @@ async def open_engine(
     store: str | Store = "memory:",
     *,
     actions: Any = (),
-    workflows: Iterable[Workflow] = (),
+    workflows: Iterable[Source] = (),
     max_concurrent_steps: int = DEFAULT_LIMIT,
     recover: bool = True,
     secrets: Secrets | None = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -238,3 +240,30 @@ async def test_fifty_nested_children_are_not_too_deep_for_a_cancel(
         assert 0 == calls.running
 
     assert 5 == trio.current_time()
+
+
+async def test_workflows_come_from_values_files_and_folders(
+    autojump_clock: Any, actions: list[Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    (folder / "child.workflow.json").write_text(json.dumps(CHILD.document))
+    (folder / "notes.json").write_text("no workflow")
+    single = tmp_path / "any.json"
+    single.write_text(json.dumps({**CHILD.document, "id": "single"}))
+    for source in ([folder], [str(folder)], [folder / "child.workflow.json", single]):
+        async with open_engine(actions=actions, workflows=source) as engine:
+            assert {"call": 5} == await engine.run(parent())
+    async with open_engine(actions=actions, workflows=[single]) as engine:
+        assert {"call": 5} == await engine.run(parent(workflow="single"))
+    with pytest.raises(trioflow.InvalidRequest, match="no workflow in the folder"):
+        async with open_engine(workflows=[tmp_path]):
+            pass  # pragma: no cover
+    with pytest.raises(trioflow.DefinitionError, match="there is no file"):
+        async with open_engine(workflows=["nobody.json"]):
+            pass  # pragma: no cover
+    with pytest.raises(trioflow.InvalidRequest, match="two workflows 'child'"):
+        async with open_engine(
+            workflows=[CHILD, trioflow.load_workflow({**CHILD.document, "name": "x"})]
+        ):
+            pass  # pragma: no cover

@@ -74,6 +74,18 @@ async def test_retries_with_the_delays_of_the_document(
     assert [0, 1, 4, 13] == [at for at, _ in calls.of("start")]
 
 
+async def test_a_day_of_retries_takes_no_time(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    retry = {"max_attempts": 1_441, "initial_delay": 60, "max_delay": 60}
+    step = {"id": "a", "action": "flaky", "parameters": {"fails": 1_440}, "retry": retry}
+    async with open_engine(actions=actions) as engine:
+        output = await engine.run({"id": "w", "steps": [step]})
+
+    assert {"a": 1_441} == output
+    assert 86_400 == trio.current_time()
+
+
 async def test_an_attempt_of_exactly_its_timeout_has_timed_out(
     autojump_clock: Any, actions: list[Any]
 ) -> None:

@@ -39,6 +39,7 @@ from trioflow.engine._requester import as_json
 from trioflow.engine._retention import Retention, Sweeper, parse_retention
 from trioflow.engine._slots import Slots
 from trioflow.engine._statistics import Counters, Statistics
+from trioflow.engine._workflows import Source, load_workflows
 from trioflow.errors import (
     Conflict,
     DefinitionError,
@@ -757,7 +758,7 @@ async def open_engine(
     store: str | Store = "memory:",
     *,
     actions: Any = (),
-    workflows: Iterable[Workflow] = (),
+    workflows: Iterable[Source] = (),
     max_concurrent_steps: int = DEFAULT_LIMIT,
     recover: bool = True,
     secrets: Secrets | None = None,
@@ -773,6 +774,9 @@ async def open_engine(
     actions
         functions and modules: what steps call by name. Those of `workflows` (values made in
         Python) need not be listed.
+    workflows
+        what steps of type ``workflow`` start: values, files, and folders of ``*.workflow.json`` (or
+        ``.yaml``) files.
     max_concurrent_steps
         how many attempts run at once, over all executions.
     recover
@@ -816,7 +820,7 @@ async def _open(
     store: str | Store,
     *,
     actions: Any,
-    workflows: Iterable[Workflow],
+    workflows: Iterable[Source],
     max_concurrent_steps: int,
     recover: bool,
     secrets: Secrets | None,
@@ -835,7 +839,7 @@ async def _open(
         )
     ages = parse_retention(retention)
     registry = Registry(actions, allow=allow)
-    known = list(workflows)
+    known = list(load_workflows(workflows))
     for workflow in known:
         registry.add(workflow.functions.values())
     body_error: BaseException | None = None
