@@ -17,7 +17,8 @@ from trioflow.actions._action import Action
 from trioflow.actions._calling import call
 from trioflow.actions._context import ActionContext
 from trioflow.definitions._secrets import Secrets
-from trioflow.engine._engine import DEFAULT_LIMIT, Engine, Observer, _open
+from trioflow.engine._engine import DEFAULT_LIMIT, Engine, Observer
+from trioflow.engine._opening import _open
 from trioflow.engine._retention import Retention
 from trioflow.engine._workflows import Source
 from trioflow.stores._memory import MemoryStore

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-import random
 import secrets as random_ids
-import time
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -36,10 +34,9 @@ from trioflow.engine._execution import Execution
 from trioflow.engine._finding import find_executions
 from trioflow.engine._inbox import EngineLeft, NotDriven, NotOurs
 from trioflow.engine._requester import as_json
-from trioflow.engine._retention import Retention, Sweeper, parse_retention
+from trioflow.engine._retention import Sweeper
 from trioflow.engine._slots import Slots
 from trioflow.engine._statistics import Counters, Statistics
-from trioflow.engine._workflows import Source, load_workflows
 from trioflow.errors import (
     Conflict,
     DefinitionError,
@@ -56,7 +53,6 @@ from trioflow.kernel import _facts as f
 from trioflow.kernel._commands import StartChild
 from trioflow.kernel._machine import Machine
 from trioflow.kernel._states import ENDED, PAUSED
-from trioflow.stores import open_store
 from trioflow.stores._protocol import OPEN, Head, Store
 
 Observer = Callable[[str, e.Event], object]
@@ -751,139 +747,3 @@ def _log(logger: logging.Logger, execution: Execution, event: e.Event) -> None:
             event.seq,
             extra=extra,
         )
-
-
-@asynccontextmanager
-async def open_engine(
-    store: str | Store = "memory:",
-    *,
-    actions: Any = (),
-    workflows: Iterable[Source] = (),
-    max_concurrent_steps: int = DEFAULT_LIMIT,
-    recover: bool = True,
-    secrets: Secrets | None = None,
-    observers: Sequence[Observer] = (),
-    allow: Iterable[str] = (),
-    retention: Retention = None,
-) -> AsyncIterator[Engine]:
-    """Open an engine on a store, and continue what is open in it.
-
-    store
-        a URL (``memory:``, ``sqlite:orders.db``) or a `Store` that is not open yet; it is
-        closed when the block is left. A file belongs to one engine at a time (`StoreLocked`).
-    actions
-        functions and modules: what steps call by name. Those of `workflows` (values made in
-        Python) need not be listed.
-    workflows
-        what steps of type ``workflow`` start: values, files, and folders of ``*.workflow.json`` (or
-        ``.yaml``) files.
-    max_concurrent_steps
-        how many attempts run at once, over all executions.
-    recover
-        continue the executions that are due and all of whose actions are known; False claims
-        only what is started or resumed by id.
-    secrets
-        a mapping or function for ``${secret.NAME}``; values reach the actions and nothing else.
-    observers
-        called as ``f(execution_id, event)`` after each commit, in order.
-    allow
-        built-in actions that must be asked for: ``process.run``.
-    retention
-        delete executions, with their histories and children, that ended so long ago: seconds or
-        text like ``"30d"``, for all, or by status: ``{"COMPLETED": "7d", "FAILED": "90d"}``. None,
-        and what is not named, is kept for ever. An `execution_id` is free again after that.
-
-    Leaving the block **interrupts** what runs: it goes on when an engine opens the store again.
-    `Execution.cancel` is the business act. What the body raises leaves as itself. If the engine
-    itself breaks, the body is cancelled and the one cause is raised.
-    """
-    async with _open(
-        store,
-        actions=actions,
-        workflows=workflows,
-        max_concurrent_steps=max_concurrent_steps,
-        recover=recover,
-        secrets=secrets,
-        observers=observers,
-        allow=allow,
-        wall_clock=time.time,
-        jitter=random.random,
-        lease=LEASE,
-        retention=retention,
-        engine_type=Engine,
-    ) as engine:
-        yield engine
-
-
-@asynccontextmanager
-async def _open(
-    store: str | Store,
-    *,
-    actions: Any,
-    workflows: Iterable[Source],
-    max_concurrent_steps: int,
-    recover: bool,
-    secrets: Secrets | None,
-    observers: Sequence[Observer],
-    allow: Iterable[str],
-    wall_clock: Callable[[], float],
-    jitter: Callable[[], float],
-    lease: float,
-    retention: Retention,
-    engine_type: type[Engine],
-) -> AsyncIterator[Engine]:
-    # Not isinstance: True is no number of steps.
-    if type(max_concurrent_steps) is not int or max_concurrent_steps < 1:
-        raise InvalidRequest(
-            f"max_concurrent_steps is a whole number from 1 on, not {max_concurrent_steps!r}"
-        )
-    ages = parse_retention(retention)
-    registry = Registry(actions, allow=allow)
-    known = list(load_workflows(workflows))
-    for workflow in known:
-        registry.add(workflow.functions.values())
-    body_error: BaseException | None = None
-    async with open_store(store) if isinstance(store, str) else store as opened:
-        engine = engine_type(
-            opened,
-            registry,
-            limit=max_concurrent_steps,
-            secrets=secrets,
-            observers=observers,
-            epoch=wall_clock() - trio.current_time(),
-            jitter=jitter,
-            lease=lease,
-            retention=ages,
-        )
-        for workflow in known:
-            engine.know(workflow)
-        await engine.count_open()
-        try:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(engine.serve)
-                try:
-                    if recover:
-                        await engine.recover()
-                    yield engine
-                except BaseException as error:  # noqa: BLE001
-                    # Kept until everything has stopped, so that no nursery puts it into a group.
-                    body_error = error
-                finally:
-                    engine.leave()
-        except BaseExceptionGroup as group:
-            cause = _single(group)
-            if cause is None:
-                raise
-            raise cause from cause.__cause__
-    if body_error is not None:
-        raise body_error
-
-
-def _single(error: BaseException) -> BaseException | None:
-    """Return the one error in a group of groups, not counting cancellations."""
-    while isinstance(error, BaseExceptionGroup):
-        inner = [one for one in error.exceptions if not isinstance(one, trio.Cancelled)]
-        if len(inner) != 1:
-            return None
-        error = inner[0]
-    return error

@@ -23,8 +23,8 @@ from trioflow.errors import (
 )
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
-from trioflow.kernel._apply import StepRecord
 from trioflow.kernel._machine import Machine
+from trioflow.kernel._records import StepRecord
 from trioflow.kernel._requests import Waiting
 from trioflow.kernel._states import CANCELLED, COMPLETED, ENDED, FAILED, PAUSED
 from trioflow.stores._protocol import Head, Store

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 
 from trioflow.definitions._model import Workflow
-from trioflow.engine._engine import open_engine
+from trioflow.engine._opening import open_engine
 
 
 def run(

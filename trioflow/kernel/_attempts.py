@@ -1,6 +1,6 @@
 """What becomes of attempts and of children: repeated, replaced, undone, given up (R10 to R18).
 
-The middle floor of the deciding half (see `_core.py`).
+The second floor of the deciding half (see `_core.py`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from trioflow.errors import MissingInputError, ProtocolError
 from trioflow.kernel import _commands as c
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
-from trioflow.kernel._apply import ATTEMPTING, LOST, QUEUED, Child, Series, Unit
 from trioflow.kernel._connections import item_scope, scope, undo_scope
 from trioflow.kernel._core import Core, in_items_end, place_of, sentence
+from trioflow.kernel._records import ATTEMPTING, LOST, QUEUED, Child, Series, Unit
 from trioflow.kernel._states import PAUSED, RUNNING
 
 # After so many crashes of one series, `on_crash: retry` gives up: an action that kills its process

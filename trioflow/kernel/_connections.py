@@ -14,8 +14,9 @@ import attrs
 from trioflow.definitions._finding import MISSING, Scope
 from trioflow.definitions._graph import PlannedConnection
 from trioflow.errors import ExpressionError, MissingInputError
-from trioflow.kernel._apply import State, StepRecord, Unit
+from trioflow.kernel._apply import State
 from trioflow.kernel._events import Failure
+from trioflow.kernel._records import StepRecord, Unit
 from trioflow.kernel._states import COMPLETED, CONDITION_DECIDES, FAILED, TOLERATED
 
 

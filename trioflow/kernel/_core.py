@@ -1,8 +1,9 @@
 """What all of the deciding half needs: recording, ending, failing, queueing.
 
-The deciding half is one class on three floors: `Core` (here), `Attempts` (`_attempts.py`: what
-becomes of attempts and children) and `Machine` (`_machine.py`: what begins, time, and the end).
-An upper floor calls a lower one; the other way round only worklists in the `State` speak.
+The deciding half is one class on four floors: `Core` (here), `Attempts` (`_attempts.py`: what
+becomes of attempts and children), `Beginning` (`_beginning.py`: how steps and items begin) and
+`Machine` (`_machine.py`: being told, time, stopping, and the end). An upper floor calls a lower one;
+the other way round only worklists in the `State` speak.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from trioflow.errors import Problem
 from trioflow.kernel import _commands as c
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
-from trioflow.kernel._apply import QUEUED, Key, Series, State, StepRecord, Unit
+from trioflow.kernel._apply import State
 from trioflow.kernel._connections import Decisions, decide_at_end
+from trioflow.kernel._records import QUEUED, Key, Series, StepRecord, Unit
 from trioflow.kernel._states import COMPLETED, ENDED, EXECUTION, FAILED, PAUSED, RUNNING
 
 EventType = TypeVar("EventType", bound=e.Event)

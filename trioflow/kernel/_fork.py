@@ -13,7 +13,8 @@ from typing import Any
 from trioflow.definitions._graph import Plan
 from trioflow.errors import InvalidRequest
 from trioflow.kernel import _events as e
-from trioflow.kernel._apply import State, StepRecord
+from trioflow.kernel._apply import State
+from trioflow.kernel._records import StepRecord
 from trioflow.kernel._states import COMPLETED, ENDED, FAILED, SKIPPED
 
 _EVENTS: dict[str, type[e.Event]] = {

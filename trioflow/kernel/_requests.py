@@ -17,8 +17,9 @@ from trioflow.definitions._references import Template
 from trioflow.errors import InvalidRequest, MissingInputError
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
-from trioflow.kernel._apply import State, Unit, merge
+from trioflow.kernel._apply import State, merge
 from trioflow.kernel._connections import waiting_inputs
+from trioflow.kernel._records import Unit
 from trioflow.kernel._states import ENDED, PAUSED
 
 # An event without its seq and its instant, which the machine adds.
