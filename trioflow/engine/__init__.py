@@ -2,8 +2,8 @@
 
 `_opening` opens an engine and leaves it, `_engine` belongs to all executions, `_driver` is the task
 that owns one execution's machine, `_attempt` calls an action, and `_execution` is what a program
-holds. `_child` follows a child execution, `_slots` says who is next, `_requester` leaves requests for
-what an engine elsewhere drives. `_looking` reads an execution that somebody else drives,
+holds. `_child` follows a child execution, `_slots` says who is next, `_requester` leaves requests
+for what an engine elsewhere drives. `_looking` reads an execution that somebody else drives,
 `_statistics` counts what has happened, and `_retention` deletes what ended long ago.
 """
 

@@ -2,8 +2,8 @@
 
 The deciding half is one class on four floors: `Core` (here), `Attempts` (`_attempts.py`: what
 becomes of attempts and children), `Beginning` (`_beginning.py`: how steps and items begin) and
-`Machine` (`_machine.py`: being told, time, stopping, and the end). An upper floor calls a lower one;
-the other way round only worklists in the `State` speak.
+`Machine` (`_machine.py`: being told, time, stopping, and the end). An upper floor calls a lower
+one; the other way round only worklists in the `State` speak.
 """
 
 from __future__ import annotations
