@@ -166,6 +166,53 @@ async def test_a_request_needs_the_seq(store, writing):
         await writing.grow(head, owned=False)
 
 
+async def test_requests_are_told_of_until_they_are_seen(store, writing):
+    """Not those of executions that have ended, and not what the owner writes."""
+    first, second = await writing.start("x"), await writing.start("y")
+    first = await writing.grow(first, owned=False)
+    await writing.grow(second)
+
+    assert {"x": 2} == await store.requested({})
+
+    first = await writing.grow(first, owned=False)
+
+    assert {"x": 3} == await store.requested({"x": 2})
+
+    third = await writing.grow(await writing.start("z"), owned=False)
+    await writing.grow(first, status="COMPLETED", ended=1.0)
+
+    assert {"z": 2} == await store.requested({})
+
+    with trio.move_on_after(0.01) as scope:
+        await store.requested({"z": 2})
+
+    assert scope.cancelled_caught
+
+    await writing.grow(third, status="COMPLETED", ended=1.0)
+    await store.delete("z")
+    with trio.move_on_after(0.01) as scope:
+        await store.requested({})
+
+    assert scope.cancelled_caught
+
+
+async def test_a_request_wakes_who_waits_for_one(store, writing, nursery):
+    head = await writing.start("x")
+    told, is_told = [], trio.Event()
+
+    async def wait():
+        told.append(await store.requested({}))
+        is_told.set()
+
+    nursery.start_soon(wait)
+    await trio.testing.wait_all_tasks_blocked(0.01)
+    await writing.grow(head, owned=False)
+    with trio.fail_after(5):
+        await is_told.wait()
+
+    assert [{"x": 2}] == told
+
+
 async def test_a_request_can_create_what_nobody_owns(store, writing):
     head = Head("x", "order", "PENDING", 1, due=1.0, owner="me", fence=4)
 
