@@ -179,6 +179,10 @@ class Driver:
         watch = self._watched[0][0] if self._watched else float("inf")
         earliest = watch if deadline is None else min(deadline, watch)
         self._wake = trio.Event()
+        if earliest == float("inf"):
+            # The usual case, and a scope costs as much as many a step.
+            await self._wake.wait()
+            return
         if self._engine.now() < earliest:
             with trio.CancelScope(deadline=self._engine.trio_time(earliest)):
                 await self._wake.wait()
