@@ -10,45 +10,108 @@ The house has floors, and imports only go down:
 * `trioflow.cli`: the command line, made of what anybody can import.
 """
 
-from trioflow.actions import ActionContext, action
-from trioflow.definitions import (
-    ActionCall,
-    Connection,
-    ForEach,
-    Retry,
-    Step,
-    Workflow,
-    load_workflow,
-)
-from trioflow.engine import Engine, Execution, Receipt, StepState, open_engine, run
-from trioflow.errors import (
-    Conflict,
-    DefinitionError,
-    DuplicateExecution,
-    EngineError,
-    ExecutionCancelled,
-    ExecutionError,
-    ExecutionFailed,
-    ExecutionNotFound,
-    ExecutionPaused,
-    ExpressionError,
-    InputRejected,
-    InvalidRequest,
-    MissingInputError,
-    Problem,
-    ProtocolError,
-    SchemaValidationError,
-    StepError,
-    StepTimeoutError,
-    StoreCorrupt,
-    StoreError,
-    StoreLocked,
-    StoreUnusable,
-    TooLarge,
-    TrioflowError,
-    UnknownAction,
-    UnknownWorkflow,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trioflow.actions import ActionContext, action
+    from trioflow.definitions import (
+        ActionCall,
+        Connection,
+        ForEach,
+        Retry,
+        Step,
+        Workflow,
+        load_workflow,
+    )
+    from trioflow.engine import Engine, Execution, Receipt, StepState, open_engine, run
+    from trioflow.errors import (
+        Conflict,
+        DefinitionError,
+        DuplicateExecution,
+        EngineError,
+        ExecutionCancelled,
+        ExecutionError,
+        ExecutionFailed,
+        ExecutionNotFound,
+        ExecutionPaused,
+        ExpressionError,
+        InputRejected,
+        InvalidRequest,
+        MissingInputError,
+        Problem,
+        ProtocolError,
+        SchemaValidationError,
+        StepError,
+        StepTimeoutError,
+        StoreCorrupt,
+        StoreError,
+        StoreLocked,
+        StoreUnusable,
+        TooLarge,
+        TrioflowError,
+        UnknownAction,
+        UnknownWorkflow,
+    )
+
+# Where each name lives. It is imported when somebody asks for it: all of it takes three times as
+# long as trio alone, and a worker process that runs one action, or `trioflow --help`, needs little.
+_HOMES = {
+    name: home
+    for home, names in {
+        "trioflow.actions": (
+            "ActionContext",
+            "action",
+        ),
+        "trioflow.definitions": (
+            "ActionCall",
+            "Connection",
+            "ForEach",
+            "Retry",
+            "Step",
+            "Workflow",
+            "load_workflow",
+        ),
+        "trioflow.engine": (
+            "Engine",
+            "Execution",
+            "Receipt",
+            "StepState",
+            "open_engine",
+            "run",
+        ),
+        "trioflow.errors": (
+            "Conflict",
+            "DefinitionError",
+            "DuplicateExecution",
+            "EngineError",
+            "ExecutionCancelled",
+            "ExecutionError",
+            "ExecutionFailed",
+            "ExecutionNotFound",
+            "ExecutionPaused",
+            "ExpressionError",
+            "InputRejected",
+            "InvalidRequest",
+            "MissingInputError",
+            "Problem",
+            "ProtocolError",
+            "SchemaValidationError",
+            "StepError",
+            "StepTimeoutError",
+            "StoreCorrupt",
+            "StoreError",
+            "StoreLocked",
+            "StoreUnusable",
+            "TooLarge",
+            "TrioflowError",
+            "UnknownAction",
+            "UnknownWorkflow",
+        ),
+    }.items()
+    for name in names
+}
+_MODULES = ("aio", "blocking", "errors", "events", "expressions", "testing")
 
 __all__ = [
     "ActionCall",
@@ -93,3 +156,17 @@ __all__ = [
     "open_engine",
     "run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"trioflow.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'trioflow' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})
