@@ -386,9 +386,11 @@ class Execution:
     def _publish(self, machine: Machine, head: Head, events: Iterable[e.Event]) -> None:
         self._machine = machine
         self._head = head
-        self._status = head.status
+        before, self._status = self._status, head.status
         self._engine.notify(self, events)
-        self._wake()
+        # Whoever waits here waits for a status; who wants every event reads the history.
+        if before != head.status:
+            self._wake()
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, trio.Event()
