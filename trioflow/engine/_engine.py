@@ -104,6 +104,8 @@ class Engine:
         # By digest: every workflow that has been seen. By id: what child steps can name.
         self._workflows: dict[str, Workflow] = {}
         self._known: dict[str, Workflow] = {}
+        # Those all of whose actions and children are known, by digest.
+        self._checked: set[str] = set()
         self._executions: WeakValueDictionary[str, Execution] = WeakValueDictionary()
         self._drivers: dict[str, Driver] = {}
         # What has left memory until an instant.
@@ -171,10 +173,13 @@ class Engine:
         workflow = self.workflow(workflow)
         self.check(workflow)
         found = as_json("the input", input or {})
-        if execution_id is not None:
-            _check_id(execution_id)
-        else:
+        if execution_id is None:
+            # It is new, so nobody else can be starting it, and nothing can be there already.
             execution_id = f"{workflow.id}-{random_ids.token_hex(6)}"
+            return await self._start(
+                workflow, f.Start(self.now(), execution_id, found, dict(labels or {}))
+            )
+        _check_id(execution_id)
         async with self._alone_with(execution_id):
             head = await self.store.head(execution_id)
             if head is not None:
@@ -298,6 +303,8 @@ class Engine:
         Raises `UnknownAction`, `UnknownWorkflow`, and `DefinitionError` for parameters that an
         action does not take or lacks. Child workflows are checked, too.
         """
+        if workflow.digest in self._checked:
+            return
         checked: set[str] = set()
         waiting = [workflow]
         while waiting:
@@ -306,6 +313,8 @@ class Engine:
                 checked.add(one.digest)
                 self._check_one(one)
                 waiting += [self._known[name] for name in one.plan.workflows]
+        # An engine learns new actions and workflows, but forgets none.
+        self._checked |= checked
 
     def _check_one(self, workflow: Workflow) -> None:
         missing = self.registry.missing(sorted(workflow.plan.actions))
