@@ -311,3 +311,31 @@ def test_what_cannot_be_forked() -> None:
 
     with pytest.raises(InvalidRequest, match="there is no step 'x'; its steps: a, b, c"):
         fork(failed_chain(), "x")
+
+
+def test_of_items_each_output_has_to_fit() -> None:
+    """What failed under `continue` is null, whatever the schema says."""
+    for_each = {"items": [1, 2, 3], "on_item_error": "continue"}
+    item = {"type": "object", "required": ["n"]}
+    first = {"id": "a", "for_each": for_each, "output_schema": item}
+    play = Play(document(first, {"id": "b"}))
+    play.ok("a[0]", {"n": 1})
+    play.bad("a[1]")
+    play.ok("a[2]", {"n": 3})
+    play.ok("b")
+
+    assert {"a": "COMPLETED", "b": "RUNNING"} == fork(play, "b").statuses
+
+    stricter = {**first, "output_schema": {"properties": {"n": {"maximum": 2}}}}
+    with pytest.raises(InvalidRequest, match=r"not fit any more: \$\[2\]\.n"):
+        fork(play, "b", played=document(stricter, {"id": "b"}))
+
+    one = Play(document({"id": "a"}, {"id": "b"}))
+    one.ok("a", {"n": 1})
+    one.ok("b")
+    with pytest.raises(InvalidRequest, match="is no list"):
+        fork(one, "b", played=document(first, {"id": "b"}))
+
+    bare = document({"id": "a", "for_each": for_each}, {"id": "b"})
+
+    assert {"a": "COMPLETED", "b": "RUNNING"} == fork(play, "b", played=bare).statuses

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from trioflow.definitions._graph import Plan
-from trioflow.errors import InvalidRequest
+from trioflow.definitions._graph import Plan, PlannedStep
+from trioflow.errors import InvalidRequest, Problem
 from trioflow.kernel import _events as e
 from trioflow.kernel._apply import State
 from trioflow.kernel._records import StepRecord
@@ -108,13 +108,26 @@ def check_fits(old: State, plan: Plan, record: StepRecord) -> None:
         raise InvalidRequest(
             f"{why}it is of type {planned.type!r} now, not {record.planned.type!r}{advice}"
         )
-    schema = planned.output_schema or planned.payload_schema
-    if schema is None or record.status != COMPLETED:
-        return
-    problems = schema.problems(record.output)
+    problems = _misfits(old, planned, record) if record.status == COMPLETED else ()
     if problems:
         listed = "; ".join(str(problem) for problem in problems)
         raise InvalidRequest(f"{why}its output does not fit any more: {listed}{advice}")
+
+
+def _misfits(old: State, planned: PlannedStep, record: StepRecord) -> tuple[Problem, ...]:
+    """Return what is wrong with a kept output by the fork's schema, which is each item's (R19)."""
+    schema = planned.output_schema or planned.payload_schema
+    if planned.items is None:
+        return () if schema is None else schema.problems(record.output)
+    if not isinstance(record.output, list):
+        return (Problem("$", "is no list, as the output of a step with `for_each` is"),)
+    failed = {error["index"] for error in old.facts[record.id].get("item_errors", ())}
+    return tuple(
+        problem
+        for index, output in enumerate(record.output)
+        if schema is not None and index not in failed
+        for problem in schema.problems(output, f"$[{index}]")
+    )
 
 
 def kept_end(old: State, record: StepRecord) -> tuple[type[e.Event], dict[str, Any]]:
