@@ -2,7 +2,8 @@
 
 A `Scenario` tells one story of one execution: what its attempts do, and what is done to it.
 `predict` says what the rules of ``docs/semantics.md`` make of it, without any of trioflow;
-`play` lets the real engine have it, in virtual time; `check` compares the two.
+`play` lets the real engine have it, in virtual time; `check` compares the two. `scenarios` makes
+all of them from a document, ``python -m harness generate`` writes them down as a test module.
 
 The harness knows the engine by its public API alone, and nothing of trioflow ever imports it.
 """
@@ -10,8 +11,9 @@ The harness knows the engine by its public API alone, and nothing of trioflow ev
 from __future__ import annotations
 
 from harness._history import facts_of
+from harness._library import Suite, check, check_crashes, scenarios, suite
 from harness._oracle import Facts, expect, predict
-from harness._play import Mismatch, Observed, check, play
+from harness._play import Mismatch, Observed, play
 from harness._scenario import (
     AfterWrite,
     AtTime,
@@ -29,6 +31,18 @@ from harness._scenario import (
     Returns,
     Scenario,
     Signal,
+)
+from harness._words import (
+    cancelled,
+    completed,
+    ends,
+    failed,
+    hangs,
+    paused,
+    raises,
+    returns,
+    scenario,
+    workflow,
 )
 
 __all__ = (
@@ -51,9 +65,23 @@ __all__ = (
     "Returns",
     "Scenario",
     "Signal",
+    "Suite",
+    "cancelled",
     "check",
+    "check_crashes",
+    "completed",
+    "ends",
     "expect",
     "facts_of",
+    "failed",
+    "hangs",
+    "paused",
     "play",
     "predict",
+    "raises",
+    "returns",
+    "scenario",
+    "scenarios",
+    "suite",
+    "workflow",
 )

@@ -15,13 +15,11 @@ from typing import Any
 import attrs
 
 from harness._document import Document, Edge, Graph, Step, read_document
-from harness._values import default_input, default_outputs
-from harness._oracle import Facts, expect, predict
+from harness._oracle import expect, predict
 from harness._scenario import (
     Act,
     Behaviour,
     Call,
-    Expected,
     Raises,
     Resume,
     Returns,
@@ -29,6 +27,8 @@ from harness._scenario import (
     Signal,
     next_act,
 )
+from harness._stories import Draft, Story
+from harness._values import default_input, default_outputs, items_for
 from harness._ways import Need, assigned, solve, ways_to_run, ways_to_take
 
 # What an execution waits for is brought at most so often: a decision to retry may go on for ever.
@@ -45,51 +45,6 @@ def milliseconds(name: str) -> float:
     return (1 + int.from_bytes(digest[:4], "big") % 487) / 1000
 
 
-@attrs.frozen
-class Draft:
-    """A scenario that is not told to its end: nobody has brought yet what it waits for.
-
-    `payloads` are the signals that wait steps get, if not the usual ones. What is not `answered`
-    is left to wait.
-    """
-
-    scenario: Scenario
-    payloads: Mapping[str, Any] = attrs.field(factory=dict)
-    answered: bool = True
-
-
-@attrs.frozen
-class Story:
-    """A draft that is told to its end: what is expected, and whether that is certain."""
-
-    draft: Draft
-    scenario: Scenario
-    expected: Expected
-    facts: Facts = attrs.field(repr=False)
-
-    @property
-    def certain(self) -> bool:
-        """Whether no two facts coincide in any order, and the clock of the tests reaches it."""
-        return not self.facts.ambiguous and self.expected.last.elapsed < 8e8
-
-    def calls(self) -> Iterator[tuple[float, str, int, Mapping[str, Any]]]:
-        """Yield all calls: (instant, name, attempt, parameters)."""
-        for phase in self.expected.phases:
-            for instant, made in phase.calls:
-                for name, attempt, parameters in made:
-                    yield instant, name, attempt, parameters
-
-    def reached(self) -> frozenset[str]:
-        """Return the steps that were more than looked at."""
-        status = self.expected.last.steps
-        called = {name.partition("[")[0].partition(":")[0] for _, name, _, _ in self.calls()}
-        return frozenset(
-            step
-            for step, found in status.items()
-            if found in ("COMPLETED", "PAUSED") or step in called
-        )
-
-
 @attrs.define(eq=False, slots=False)
 class Plan:
     """A document with its data. `place` is where a child stands: ``ship/``."""
@@ -99,8 +54,6 @@ class Plan:
     place: str = ""
     _ways: dict[str, Story | None] = attrs.field(factory=dict)
     _edges: dict[tuple[str, bool], Story | None] = attrs.field(factory=dict)
-    # Edges and steps that no data was found for.
-    unreachable: list[str] = attrs.field(factory=list)
 
     @cached_property
     def graph(self) -> Graph:
@@ -168,6 +121,10 @@ class Plan:
         found = (step.for_each or {}).get("items")
         return len(found) if isinstance(found, list) else 3
 
+    def items_of(self, step: Step) -> list[Any]:
+        """Return items for a step."""
+        return items_for(step)
+
     @cached_property
     def script(self) -> dict[str, tuple[Behaviour, ...]]:
         """What every attempt does if all goes well; children's too."""
@@ -221,7 +178,7 @@ class Plan:
         """Bring what the execution waits for until it has ended, and say what is expected."""
         scenario = draft.scenario
         if draft.answered:
-            scenario = attrs.evolve(scenario, actions=self._answered(draft))
+            scenario = acted(scenario, self._answered(draft))
         return Story(draft, scenario, *expect(scenario.workflow, scenario))
 
     def _answered(self, draft: Draft) -> Sequence[Act]:
@@ -234,7 +191,7 @@ class Plan:
         timed = [act for act in given if act.moment is not None]
         acts: list[Act] = [*untimed, probe, *timed]
         done: list[Act] = []
-        scenario = attrs.evolve(draft.scenario, actions=acts)
+        scenario = acted(draft.scenario, acts)
         phase, facts = predict(scenario.workflow, scenario)
         answers = 0
         while facts.halt:
@@ -243,7 +200,8 @@ class Plan:
             if facts.halt == "paused" and next_act(left) == probe:
                 answer = None
                 if phase.status == "PAUSED" and answers < _MOST_ANSWERS:
-                    answer = self._first_answer(phase.waiting_for, draft.payloads)
+                    asked = [each for each in phase.waiting_for if each[2] not in draft.silent]
+                    answer = self._first_answer(asked, draft.payloads)
                     answers += 1
                 left.remove(probe)
                 if answer is not None:
@@ -297,8 +255,6 @@ class Plan:
         if step not in self._ways:
             ways = ways_to_run(self.graph, self.graph.steps[step])
             self._ways[step] = self._first(ways, lambda story: step in story.reached())
-            if self._ways[step] is None:
-                self.unreachable.append(step)
         return self._ways[step]
 
     def decide(self, edge: Edge, taken: bool) -> Story | None:
@@ -339,9 +295,8 @@ class Plan:
         scenario = draft.scenario
         steps, input, payloads = dict(scenario.steps), dict(scenario.input), dict(draft.payloads)
         whole, outputs = assigned(self.graph, self.whole_input, self.outputs, values)
-        for key, value in whole.items():
-            if value != self.whole_input.get(key, _NOTHING):
-                input[key] = value
+        usual = self.whole_input
+        input |= {key: each for key, each in whole.items() if each != usual.get(key, _NOTHING)}
         for step, output in outputs.items():
             if output == self.outputs.get(step):
                 continue
@@ -354,7 +309,7 @@ class Plan:
                     for each in steps[name]
                 )
         scenario = attrs.evolve(scenario, input=input, steps=steps)
-        return Draft(scenario, payloads, draft.answered)
+        return attrs.evolve(draft, scenario=scenario, payloads=payloads)
 
     def failing(self, scenario: Scenario, steps: Sequence[str]) -> Scenario:
         """Return a scenario in which these steps fail for good."""
@@ -396,9 +351,9 @@ def _taken_out(before: Sequence[Act], left: Sequence[Act]) -> list[Act]:
     return found
 
 
-def with_acts(scenario: Scenario, *acts: Any) -> Scenario:
-    """Return a scenario to which something more is done, before what is done to it already."""
-    return attrs.evolve(scenario, actions=(*acts, *scenario.actions))
+def acted(scenario: Scenario, acts: Any) -> Scenario:
+    """Return a scenario to which this is done, and nothing else."""
+    return attrs.evolve(scenario, actions=tuple(acts))
 
 
 def input_at(path: str, input: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness._document import Fitting, Graph, Step
 from harness._reading import Names, Node, references_of_template
-from harness._standin import smallest
+from harness._standin import several, smallest
 
 # A reference asks for a value at the end of a path; how sure that is depends on where it stands.
 Asked = tuple[int, str, tuple[Any, ...], Any]
@@ -102,6 +102,22 @@ def plain(node: Any) -> Any:
     return made
 
 
+def plain_parameters(graph: Graph, step: Step) -> dict[str, tuple[str, Any] | None]:
+    """Return the parameters that are one reference each, and the place that it leads to."""
+    found: dict[str, tuple[str, Any] | None] = {}
+    parameters = step.fields.get("parameters")
+    for key, template in parameters.items() if isinstance(parameters, Mapping) else ():
+        nodes = list(references_of_template(template, step.names))
+        if not isinstance(template, str) or len(nodes) != 1 or not template.startswith("${"):
+            continue
+        _, root, parts, _ = nodes[0]
+        if root == "input":
+            found[key] = ("input", parts)
+        elif root == "output" and graph.steps[parts[0]].type == "action":
+            found[key] = (parts[0], parts[1:])
+    return found
+
+
 # ---- what the references of a document ask for ----
 
 
@@ -111,7 +127,7 @@ def _asked(graph: Graph, children: Mapping[str, Any]) -> Iterator[tuple[Node, in
         fields = step.fields
         for_each = fields.get("for_each")
         if for_each is not None:
-            wanted = _items_for(step)
+            wanted = items_for(step)
             for node in references_of_template(for_each["items"], step.names):
                 yield node, 3, wanted
         for node in references_of_template(fields.get("duration"), step.names):
@@ -132,15 +148,13 @@ def _asked(graph: Graph, children: Mapping[str, Any]) -> Iterator[tuple[Node, in
         yield node, 0, _NOTHING
 
 
-def _of_parameters(
-    step: Step, children: Mapping[str, Any]
-) -> Iterator[tuple[Node, int, Any]]:
+def _of_parameters(step: Step, children: Mapping[str, Any]) -> Iterator[tuple[Node, int, Any]]:
     parameters = step.fields.get("parameters") or {}
     schema = step.fields.get("input_schema")
     if not isinstance(parameters, Mapping):
         return
     for key, template in parameters.items():
-        whole = isinstance(template, str) and template.startswith("${") and "}" == template[-1]
+        whole = isinstance(template, str) and template.startswith("${") and template[-1] == "}"
         wanted: Any = _NOTHING
         found = inside(schema, (key,)) if schema is not None else None
         if whole and template.count("${") == 1:
@@ -152,16 +166,24 @@ def _of_parameters(
             yield node, 2 if wanted is not _NOTHING else 0, wanted
 
 
-def _items_for(step: Step) -> list[Any]:
+def items_for(step: Step, optional: bool = True) -> list[Any]:
     """Return three items that are what the parameters ask of an item."""
     made: list[Any] = []
     for index in range(3):
         item: Any = None
         for node in references_of_template(step.fields.get("parameters"), step.names):
-            if node[1] == "item" and node[2]:
+            if node[1] == "item" and node[2] and (optional or not node[3]):
                 item = put(item, node[2], f"{node[2][-1]}-{index}")
         made.append(f"item-{index}" if item is None else item)
     return made
+
+
+def _items_of_schema(schema: Any, parts: Sequence[Any]) -> list[Any]:
+    """Return some items that the schema of a list allows, each another if there are others."""
+    found = inside(schema, tuple(map(str, parts)))
+    if not isinstance(found, Mapping) or not isinstance(found.get("items"), Mapping):
+        return []
+    return several(found["items"], schema, min(3, found.get("maxItems", 3)))
 
 
 def _of_condition(node: Any) -> Iterator[tuple[Node, Any]]:
@@ -197,7 +219,7 @@ def default_input(graph: Graph, children: Mapping[str, Any]) -> dict[str, Any]:
     given = graph.fields.get("input") or {}
     found = smallest(schema) if isinstance(schema, Mapping) else {}
     found = {**found, **given} if isinstance(found, Mapping) else dict(given)
-    whole = _completed(graph, children, "input", found, graph.fits_input)
+    whole = _completed(graph, children, "input", found, graph.fits_input, schema)
     return {key: value for key, value in whole.items() if key not in given or value != given[key]}
 
 
@@ -209,12 +231,17 @@ def default_outputs(graph: Graph, children: Mapping[str, Any]) -> dict[str, Any]
             continue
         schema = step.fields.get("schema" if step.type == "wait" else "output_schema")
         value = smallest(schema) if schema is not None else {}
-        found[step.id] = _completed(graph, children, step.id, value, step.fits_output)
+        found[step.id] = _completed(graph, children, step.id, value, step.fits_output, schema)
     return found
 
 
 def _completed(
-    graph: Graph, children: Mapping[str, Any], root: str, value: Any, check: Fitting | None
+    graph: Graph,
+    children: Mapping[str, Any],
+    root: str,
+    value: Any,
+    check: Fitting | None,
+    schema: Any,
 ) -> Any:
     """Return a value with everything in it that references ask of it, as far as it may."""
     asked = [
@@ -229,18 +256,35 @@ def _completed(
     for sure, parts, wanted in asked:
         name = json.dumps(parts)
         present = at(value, parts, _NOTHING)
-        if present is not _NOTHING and (sure < 1 or settled.get(name, -1) >= 0 or check):
-            fitting = wanted is _NOTHING or sure < 2 or type(present) is type(wanted)
-            if fitting or settled.get(name, -1) >= sure:
-                continue
+        inner = inside(schema, tuple(map(str, parts)))
+        if settled.get(name, -1) >= sure:
+            continue
+        if present is not _NOTHING and sure < 1 and not _is_any_text(inner):
+            continue
+        if present is not _NOTHING and sure < 2 and type(present) is type(wanted):
+            continue
         leaf = f"{parts[-1]}-1" if wanted is _NOTHING else wanted
-        for each in (leaf, 1, True, {}, []):
+        options: tuple[Any, ...] = (leaf, 1, True, {}, [])
+        if inner is not None:
+            options = (leaf, smallest(inner, schema), *options)
+        if sure == 3 and isinstance(wanted, list):
+            options = (leaf, _items_of_schema(schema, parts))
+        for each in options:
             tried = put(value, parts, each)
+            if present is not _NOTHING and each is not leaf and sure < 3:
+                break
             if check is None or check(tried):
                 value = tried
                 settled[name] = sure
                 break
     return value
+
+
+def _is_any_text(schema: Any) -> bool:
+    """Whether a text that says what it is for may do as well as the smallest one."""
+    if not isinstance(schema, Mapping) or schema.get("type") != "string":
+        return False
+    return not {"enum", "const", "default", "examples"}.intersection(schema)
 
 
 def _path(graph: Graph, root: str, node: Node) -> tuple[Any, ...]:

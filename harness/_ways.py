@@ -9,10 +9,12 @@ from typing import Any
 
 import attrs
 
-from harness._conditions import Absent, Scope, evaluate
+from harness._conditions import Scope, evaluate
 from harness._document import Edge, Graph, Step
-from harness._values import plain, put, strong_references
-from harness._reading import Node, Wrong
+from harness._reading import Names, Node, Wrong, read_path
+from harness._solver import FALSE, TRUE, Solution, Solver, Unreachable, World
+from harness._standin import several
+from harness._values import inside, plain, put, strong_references
 
 # A value has this place: "input" or a step, and a path in it.
 Place = tuple[str, Any]
@@ -53,7 +55,10 @@ def _all(ways: Sequence[Callable[[], Iterator[Need]]]) -> Iterator[Need]:
 
 def ways_to_run(graph: Graph, step: Step) -> Iterator[Need]:
     """Yield what makes a step run, the likeliest first."""
-    own = [lambda: iter([Need(((step.condition, True),))])] if step.condition is not None else []
+    own: list[Callable[[], Iterator[Need]]] = []
+    if step.condition is not None:
+        condition = step.condition
+        own = [lambda: iter([Need(((condition, True),))])]
     needed = [
         (lambda each=each: _ways_to_complete(graph, graph.steps[each]))
         for each in sorted(strong_references(step))
@@ -137,8 +142,49 @@ def solve(
             continue
         found = _search(graph, need, done, input, outputs, values)
         if found is None:
-            return None
+            return _solved(graph, need, input, outputs)
         values = found
+    return values
+
+
+def world_of(graph: Graph, need: Need) -> World:
+    """Return what conditions can see, for the solver."""
+    schemas = {
+        step.id: step.fields.get("schema" if step.type == "wait" else "output_schema")
+        for step in graph.steps.values()
+    }
+    return World(
+        input=graph.fields.get("input_schema"),
+        outputs={step: schema for step, schema in schemas.items() if schema is not None},
+        defaults=graph.fields.get("input") or {},
+        statuses={
+            step: ("FAILED",) if step in need.failing else ("COMPLETED",) for step in graph.steps
+        },
+        workflow={"id": graph.id},
+    )
+
+
+def _solved(
+    graph: Graph, need: Need, input: Mapping[str, Any], outputs: Mapping[str, Any]
+) -> dict[Place, Any] | None:
+    """Ask the solver for all conditions at once: it knows more than the likeliest values."""
+    solver = Solver([condition for condition, _ in need.conditions], world_of(graph, need))
+    found = solver.solve(*(TRUE if wanted else FALSE for _, wanted in need.conditions))
+    if isinstance(found, Unreachable):
+        return None
+    values = placed(graph, found)
+    if not _holds(graph, need, need.conditions, input, outputs, values):
+        return None
+    return values if fits(graph, *assigned(graph, input, outputs, values)) else None
+
+
+def placed(graph: Graph, found: Solution) -> dict[Place, Any]:
+    """Return the values of a solution at their places."""
+    names = Names(frozenset(graph.steps))
+    values: dict[Place, Any] = {}
+    for text, value in found.assignment.items():
+        for place in places_of(read_path(text, names)):
+            values[place] = value
     return values
 
 
@@ -152,7 +198,7 @@ def _search(
 ) -> dict[Place, Any] | None:
     condition, _ = conditions[-1]
     places = list(dict.fromkeys(places_of(plain(condition))))
-    options = [candidates(condition, place) for place in places]
+    options = [[*candidates(condition, place), *_of_schema(graph, place)] for place in places]
     for combination in itertools.islice(itertools.product(*options), _MOST_COMBINATIONS):
         tried = {**values, **dict(zip(places, combination, strict=True))}
         if not _holds(graph, need, conditions, input, outputs, tried):
@@ -161,6 +207,16 @@ def _search(
         if fits(graph, whole, made):
             return tried
     return None
+
+
+def _of_schema(graph: Graph, place: Place) -> list[Any]:
+    root, parts = place
+    schema = graph.fields.get("input_schema")
+    if root != "input":
+        fields = graph.steps[root].fields
+        schema = fields.get("schema") or fields.get("output_schema")
+    inner = inside(schema, tuple(map(str, parts)))
+    return [] if inner is None else several(inner, schema, 9)
 
 
 def fits(graph: Graph, input: Mapping[str, Any], outputs: Mapping[str, Any]) -> bool:

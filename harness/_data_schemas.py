@@ -1,6 +1,6 @@
 """A JSON Schema taken apart: its alternatives, and what it asks of the parts of a value.
 
-A schema that is made of others (`$ref`, `allOf`, `anyOf`, `oneOf`, `if`, …) is turned into *choices*.
+A schema that is made of others (`$ref`, `allOf`, `anyOf`, `oneOf`, `if`) is turned into *choices*.
 A choice is a tuple of plain schemas that a value has to fit all at once: one way through all the
 alternatives. What is then asked of a property or an item is asked by each of them; several schemas
 together are again a schema, an `allOf`. Choices are proposals only: whether a value fits is for
@@ -22,7 +22,7 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.jsonschema import specification_with
 
-from harness._formats import FORMATS
+from harness._data_formats import FORMATS
 
 T = TypeVar("T")
 
@@ -152,9 +152,7 @@ class Source:
         self._base = _BASE
         if isinstance(self.root, dict):
             self._base = str(self.root.get("$id") or _BASE)
-            meta = self._kind.META_SCHEMA
-            dialect = str(meta.get("$schema")) if isinstance(meta, Mapping) else ""
-            self._specification = specification_with(dialect)
+            self._specification = specification_with(str(self._kind.META_SCHEMA["$schema"]))
             resource = self._specification.create_resource(self.root)
             registry = registry.with_resource(self._base, resource)
         self._registry = registry

@@ -34,6 +34,8 @@ _CATEGORIES = {
 }
 _MOST_WORDS = 400
 _MOST_FORKS = 40
+# Until there the most repetitions that a pattern allows are tried, too.
+_MANY = 64
 _LONGEST = 2_000
 
 
@@ -96,7 +98,7 @@ class _Builder:
 
     def repeat(self, least: int, most: Any, inner: Any) -> str:
         most = min(int(most), _LONGEST)
-        counts = [least, least + 1, least + 2, most]
+        counts = [least, least + 1, least + 2, *([most] if most <= _MANY else [])]
         for length in self.lengths:
             counts += [length, *range(length - 1, max(least, length - 12), -1), length + 1]
         options = list(dict.fromkeys(each for each in counts if least <= each <= most))
@@ -143,6 +145,11 @@ def _scripts(forks: Sequence[int]) -> Iterator[dict[int, int]]:
             yield from ({first: left, second: right} for right in range(1, min(forks[second], 5)))
 
 
+def _ends(length: int, lengths: Sequence[int]) -> Iterator[str]:
+    yield from ("a" * (each - length) for each in lengths if 0 < each - length < 100_000)
+    yield from ("a", "b", "0", "-")
+
+
 def matching(pattern: str, lengths: Sequence[int] = ()) -> Iterator[str]:
     """Yield distinct strings in which `pattern` is found, simple ones first.
 
@@ -166,5 +173,11 @@ def matching(pattern: str, lengths: Sequence[int] = ()) -> Iterator[str]:
 
     words, forks = tried({})
     yield from words
+    # A pattern without an end leaves room for more.
+    for end in _ends(len(words[0]) if words else 0, lengths):
+        word = words[0] + end if words else end
+        if word not in seen and compiled.search(word):
+            seen.add(word)
+            yield word
     for script in itertools.islice(_scripts(forks), _MOST_WORDS):
         yield from tried(script)[0]

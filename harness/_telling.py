@@ -1,0 +1,124 @@
+"""How a scenario ends, in few words: what generated modules say, and what people read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from harness._scenario import Expected
+
+# The status of the steps that an outcome does not name.
+OTHERS = {
+    "COMPLETED": "COMPLETED",
+    "FAILED": "CANCELLED",
+    "CANCELLED": "CANCELLED",
+    "PAUSED": "PENDING",
+    "RUNNING": "PENDING",
+}
+
+
+def seconds_text(seconds: float) -> str:
+    """Return an instant as it is written: ``32.5s``."""
+    return f"{round(seconds, 6):.6f}".rstrip("0").rstrip(".") + "s"
+
+
+def read_seconds(text: float | str) -> float:
+    """The inverse of `seconds_text`; numbers are seconds already."""
+    return float(text.removesuffix("s")) if isinstance(text, str) else float(text)
+
+
+@attrs.frozen
+class Outcome:
+    """The end of a scenario.
+
+    `steps` are the ones that have not the status of the others: all COMPLETED where the execution
+    is, CANCELLED where it has FAILED or is CANCELLED, PENDING where it waits. `attempts` are the
+    numbers of calls of those that were called more than once. `refused` counts requests.
+    """
+
+    status: str
+    steps: Mapping[str, str] = attrs.field(factory=dict)
+    code: str | None = None
+    undone: tuple[str, ...] = ()
+    after: float | None = None
+    waiting: tuple[str, ...] = ()
+    attempts: Mapping[str, int] = attrs.field(factory=dict)
+    refused: int = 0
+
+    def differs(self, expected: Expected) -> str:
+        """Return in lines what is otherwise in an expectation; nothing if nothing is."""
+        other = outcome_of(expected)
+        lines = []
+        for field in attrs.fields(Outcome):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if field.name == "after":
+                if mine is None or abs(mine - theirs) < 2e-6 * max(1.0, mine * 1e-6):
+                    continue
+                mine, theirs = seconds_text(mine), seconds_text(theirs)
+            if mine != theirs:
+                lines += [f"-{field.name}: {mine}", f"+{field.name}: {theirs}"]
+        return "\n".join(lines)
+
+
+def outcome_of(expected: Expected) -> Outcome:
+    """Return the end of what is expected."""
+    last = expected.last
+    usual = OTHERS.get(last.status, "")
+    calls: Counter[str] = Counter(
+        name for phase in expected.phases for _, made in phase.calls for name, _, _ in made
+    )
+    return Outcome(
+        last.status,
+        {step: status for step, status in last.steps.items() if status != usual},
+        last.errors[0][0] if last.errors else None,
+        tuple(each for phase in expected.phases for each in phase.compensated),
+        round(last.elapsed, 6),
+        tuple(f"{kind}:{name}:{where}" for kind, name, where in last.waiting_for),
+        {name: count for name, count in calls.items() if count > 1},
+        sum(answer == "refused" for phase in expected.phases for answer in phase.answers),
+    )
+
+
+def tell(expected: Expected) -> str:
+    """Return the end in words."""
+    return ", ".join(_words(outcome_of(expected)))
+
+
+def _words(outcome: Outcome) -> Iterator[str]:
+    if outcome.status == "InputRejected":
+        yield "it is rejected"
+        return
+    if outcome.status == "UnknownAction":
+        yield "it is refused"
+        return
+    ends = {"COMPLETED": "it ends well", "FAILED": "it fails", "CANCELLED": "it is cancelled"}
+    after = 0.0 if outcome.after is None else outcome.after
+    yield f"{ends.get(outcome.status, 'it waits')} after {after:.6g} s"
+    if outcome.refused:
+        yield f"{outcome.refused} refused"
+    if outcome.undone:
+        yield f"undone: {', '.join(outcome.undone)}"
+
+
+def table(rows: Iterator[tuple[str, Outcome]], most: int = 40) -> list[str]:
+    """Return an overview: when, how it ends, after how long, what is undone."""
+    lines = []
+    for when, outcome in rows:
+        after = "" if outcome.after is None else _short(outcome.after)
+        undone = " ".join(outcome.undone) or "-"
+        lines.append((when, outcome.status, after, undone))
+        if len(lines) == most:
+            break
+    head: tuple[Any, ...] = ("when", "it is", "after", "undone")
+    widths = [max(len(row[i]) for row in [head, *lines]) for i in range(4)]
+    return [
+        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip()
+        for row in [head, *lines]
+    ]
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 1e6 else f"{seconds / 86400:.0f} d"
