@@ -1119,3 +1119,20 @@ def test_the_schema_refuses_what_it_can(document, expected):
         return
 
     assert not VALIDATOR.is_valid(document)
+
+
+def test_an_undo_of_an_item_names_the_output_of_that_item():
+    step = {
+        "id": "pack",
+        "action": "pack.one",
+        "for_each": {"items": [1]},
+        "output_schema": {"properties": {"box": {}}, "additionalProperties": False},
+        "compensate": {"action": "undo", "parameters": {"box": "${pack.box}"}},
+    }
+    workflow = load_workflow({"id": "w", "steps": [step]})
+
+    assert "${pack.box}" == workflow.plan.steps[0].compensate.parameters.value["box"]
+
+    step["compensate"] = {"action": "undo", "parameters": {"box": "${pack.bux}"}}
+    with pytest.raises(DefinitionError, match="rules it out"):
+        load_workflow({"id": "w", "steps": [step]})

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from tests.kernel.playing import Play, document, failure
+from trioflow import load_workflow
 from trioflow.errors import InvalidRequest
 from trioflow.kernel import _commands as c
+from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
+from trioflow.kernel._machine import Machine
 
 ADDRESS = f.Address("a")
 
@@ -409,3 +412,41 @@ def test_a_completed_child_is_undone_by_its_step() -> None:
         play.attempt("a:compensate").parameters,
         play.attempt("a:compensate").timeout,
     )
+
+
+def test_an_input_that_does_not_fit_fails_the_step_before_anything_of_it_is_recorded() -> None:
+    """The child's defaults count; and a pause does not hold the failure up."""
+    kid = load_workflow(
+        {
+            "id": "kid",
+            "input": {"m": 1},
+            "input_schema": {"type": "object", "required": ["n", "m"]},
+            "steps": [{"id": "k", "action": "do"}],
+        }
+    )
+    parent = {
+        "id": "w",
+        "steps": [
+            {"id": "a", "action": "do"},
+            {"id": "b", "type": "workflow", "workflow": "kid", "parameters": {"x": "${input.x?}"}},
+        ],
+    }
+    plan = load_workflow(parent).plan
+    machine = Machine(plan, children={"kid": kid})
+    machine.receive(f.Start(0.0, "x"))
+    machine.receive(f.SlotTaken(0.0, f.Address("a"), 1))
+    machine.receive(f.Pause(0.5))
+    turn = machine.receive(f.AttemptReturned(1.0, f.Address("a"), 1, None))
+
+    ends = [event for event in turn.recorded if isinstance(event, e.StepFailed)]
+
+    assert ["b"] == [end.step for end in ends]
+    assert "schema.input" == ends[0].failure.code
+    assert "the input of workflow 'kid' does not fit" in ends[0].failure.message
+    assert not any(isinstance(event, e.StepStarted) for event in turn.recorded)
+
+    fitting = {**parent, "steps": [{**parent["steps"][1], "parameters": {"n": 1}}]}
+    machine = Machine(load_workflow(fitting).plan, children={"kid": kid})
+    turn = machine.receive(f.Start(0.0, "y"))
+
+    assert any(isinstance(event, e.ChildStarted) for event in turn.recorded)

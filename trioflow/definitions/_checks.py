@@ -314,15 +314,19 @@ class _Check:
     ) -> None:
         """Report references to what the output of a step cannot have."""
         for compiled in self._steps:
-            for mention in (*compiled.waits_for, *compiled.undoes_with):
+            for mention in compiled.waits_for:
                 self._check_output(mention)
+            for mention in compiled.undoes_with:
+                # To an undo of an item its own step is that item.
+                own = mention.reference.step == compiled.step.id
+                self._check_output(mention, of_item=own)
         for each in connections:
             for mention in mentions_of(each.condition, at(each.path, "condition")):
                 self._check_output(mention)
         for mention in mentions_of(output, "$.output"):
             self._check_output(mention)
 
-    def _check_output(self, mention: Mention) -> None:
+    def _check_output(self, mention: Mention, *, of_item: bool = False) -> None:
         reference = mention.reference
         if mention.asks or reference.optional or reference.path[1] != "output":
             return
@@ -332,7 +336,7 @@ class _Check:
         compiled = self._steps[index]
         path: tuple[str | int, ...] = reference.path[2:]
         schema = compiled.output_schema or compiled.payload_schema
-        if compiled.step.for_each is not None and path:
+        if compiled.step.for_each is not None and path and not of_item:
             # The schema is that of one item's output.
             if not isinstance(path[0], int):
                 self._faults.add(

@@ -351,7 +351,7 @@ class Driver:
         """Make the machine anew from its history, while its attempts run on."""
         history = await self._engine.store.read(self.head.id)
         seen = self.head.seq
-        self.machine = Machine.from_history(self.machine.plan, history, self._engine.slots)
+        self.machine = self._engine.machine(self.machine.plan, history)
         # The history was read after the head, and may know more: nothing is published twice.
         state = self.machine.state
         self.head = stored = attrs.evolve(stored, seq=state.seq, status=state.status)

@@ -232,7 +232,7 @@ class Engine:
             fence=1,
             created=fact.at,
         )
-        execution = Execution(self, Machine(workflow.plan, self.slots), head)
+        execution = Execution(self, Machine(workflow.plan, self.slots, self._known), head)
         driver = self._drive(execution)
         try:
             await driver.ask(fact)
@@ -407,7 +407,7 @@ class Engine:
 
     def machine(self, plan: Plan, events: Iterable[e.Event]) -> Machine:
         """Return the machine of an execution that is in the store."""
-        return Machine.from_history(plan, events, self.slots)
+        return Machine.from_history(plan, events, self.slots, self._known)
 
     def known_execution(self, execution_id: str) -> Execution | None:
         """Return the handle of an execution if somebody holds it."""

@@ -85,9 +85,18 @@ class Beginning(Attempts):
     def _input_problems(self, unit: Unit, parameters: Any) -> e.Failure | None:
         schema = unit.planned.input_schema
         problems = () if schema is None else schema.problems(parameters, "$.parameters")
+        if problems:
+            return e.Failure("schema.input", sentence("its parameters", problems), step=unit.id)
+        child = self.children_known.get(unit.planned.workflow or "")
+        schema = None if child is None else child.plan.input_schema
+        if child is None or schema is None:
+            return None
+        # With the defaults, and before anything of the child is recorded (R28).
+        problems = schema.problems({**(child.input or {}), **parameters}, "$.parameters")
         if not problems:
             return None
-        return e.Failure("schema.input", sentence("its parameters", problems), step=unit.id)
+        what = f"the input of workflow {child.id!r}"
+        return e.Failure("schema.input", sentence(what, problems), step=unit.id)
 
     def _begin_unit(self, unit: Unit, parameters: Any) -> None:
         """Queue the first attempt of a step or an item, or start its child."""

@@ -8,12 +8,13 @@ one; the other way round only worklists in the `State` speak.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import attrs
 
 from trioflow.definitions._graph import Plan
+from trioflow.definitions._model import Workflow
 from trioflow.errors import Problem
 from trioflow.kernel import _commands as c
 from trioflow.kernel import _events as e
@@ -30,8 +31,10 @@ Outcome = Callable[[], None]
 class Core:
     """The state of one execution, and the few ways in which it is changed."""
 
-    def __init__(self, plan: Plan, slots: int) -> None:
+    def __init__(self, plan: Plan, slots: int, children: Mapping[str, Workflow]) -> None:
         self.plan = plan
+        # What steps of type `workflow` can start, by id: their inputs are checked before they are.
+        self.children_known = children
         self.state = State(plan)
         # How many attempts the execution may have at a time: as many items are under way.
         self.slots = plan.workflow.max_concurrent_steps or slots

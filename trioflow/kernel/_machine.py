@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 
 from trioflow.definitions._graph import Plan
+from trioflow.definitions._model import Workflow
 from trioflow.errors import (
     InputRejected,
     InvalidRequest,
@@ -89,18 +91,27 @@ class Machine(Beginning):
     """The rules of one execution.
 
     `slots` is how many attempts it may have at a time if its document does not say: so many items
-    of a `for_each` step are under way.
+    of a `for_each` step are under way. `children` are the workflows that steps can start, by id.
     """
 
-    def __init__(self, plan: Plan, slots: int = DEFAULT_SLOTS) -> None:
-        super().__init__(plan, slots)
+    def __init__(
+        self,
+        plan: Plan,
+        slots: int = DEFAULT_SLOTS,
+        children: Mapping[str, Workflow] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(plan, slots, children)
 
     @classmethod
     def from_history(
-        cls, plan: Plan, events: Iterable[e.Event], slots: int = DEFAULT_SLOTS
+        cls,
+        plan: Plan,
+        events: Iterable[e.Event],
+        slots: int = DEFAULT_SLOTS,
+        children: Mapping[str, Workflow] = MappingProxyType({}),
     ) -> Machine:
         """Rebuild the machine of an execution. Tell it `Recovered` (or `Check`) next."""
-        machine = cls(plan, slots)
+        machine = cls(plan, slots, children)
         for event in events:
             machine.state.apply(event)
         machine._now = machine.state.now
