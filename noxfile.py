@@ -83,7 +83,7 @@ def schedules(session: nox.Session) -> None:
 def benchmark(session: nox.Session) -> None:
     """Print what steps and commits cost, as ratios in one run."""
     session.install(".")
-    for script in ("kernel", "graph", "commits"):
+    for script in ("kernel", "graph", "commits", "cancel", "waiting"):
         session.run("python", f"benchmarks/{script}.py")
 
 
