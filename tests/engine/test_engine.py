@@ -33,6 +33,18 @@ async def test_runs_independent_steps_side_by_side_up_to_the_limit(
     assert 3 == trio.current_time()
 
 
+async def test_the_slot_of_a_failure_that_stops_everything_goes_to_nobody(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    document = parallel(3, max_concurrent_steps=2)
+    document["steps"][0] = {"id": "bad", "action": "flaky"}
+    async with open_engine(actions=actions, max_concurrent_steps=1) as engine:
+        with pytest.raises(trioflow.ExecutionFailed):
+            await engine.run(document)
+
+    assert [(0, "bad")] == calls.of("start")
+
+
 async def test_the_limit_of_the_workflow_binds_too(
     autojump_clock: Any, actions: list[Any], calls: Calls
 ) -> None:

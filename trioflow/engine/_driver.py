@@ -503,9 +503,11 @@ class Driver:
             )
         finally:
             del self._attempts[key]
-            self._release(key)
             if fact is not None:
                 self.tell(fact)
+            # After that, so that its end comes before what the free slot lets begin: the end may
+            # be the reason why that must not begin.
+            self._release(key)
 
 
 def step_secrets(machine: Machine, command: c.RunAttempt) -> tuple[str, ...]:
