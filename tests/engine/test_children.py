@@ -15,6 +15,7 @@ from trioflow.stores import MemoryStore
 from trioflow.testing import open_engine
 
 from .conftest import Calls
+from .crashing import Crash, CrashingStore
 
 CHILD = trioflow.load_workflow(
     {
@@ -267,3 +268,62 @@ async def test_workflows_come_from_values_files_and_folders(
             workflows=[CHILD, trioflow.load_workflow({**CHILD.document, "name": "x"})]
         ):
             pass  # pragma: no cover
+
+
+WAITS = trioflow.load_workflow(
+    {"id": "child", "steps": [{"id": "p", "action": "work", "parameters": {"seconds": 1e6}}]}
+)
+CALL = {"id": "call", "type": "workflow", "workflow": "child"}
+
+
+async def test_a_child_of_the_record_that_begins_to_stop_is_never_started(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    bad = {"id": "bad", "action": "work", "condition": "input.n > 'x'"}
+    document = {"id": "w", "connections": [], "steps": [CALL, bad]}
+    async with open_engine(actions=actions, workflows=[WAITS]) as engine:
+        execution = await engine.start(document, {"n": 1}, execution_id="x")
+        with pytest.raises(trioflow.ExecutionFailed):
+            await execution.result()
+        assert ["x"] == [head.id for head in await engine.executions()]
+
+    assert [] == calls.log
+    assert "CANCELLED" == execution.steps["call"].status
+
+
+async def test_a_slot_that_stopping_sets_free_does_not_go_to_a_child(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    first = {"id": "first", "action": "work", "parameters": {"seconds": 1e6}}
+    document = {"id": "w", "timeout": 3, "connections": [], "steps": [first, CALL]}
+    async with open_engine(actions=actions, workflows=[WAITS], max_concurrent_steps=1) as engine:
+        with pytest.raises(trioflow.ExecutionFailed):
+            await engine.run(document)
+
+    assert [(0, "first")] == calls.of("start")
+
+
+async def test_a_child_hears_that_its_parent_stops_before_it_goes_on(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    for write in range(1, 9):
+        disk = MemoryStore(clock=trio.current_time)
+        try:
+            store = CrashingStore(disk, write, before=False)
+            async with open_engine(store, actions=actions, workflows=[WAITS]) as engine:
+                execution = await engine.start({"id": "w", "steps": [CALL]}, execution_id="x")
+                await trio.sleep(1)
+                await execution.cancel()
+        except Crash:
+            for owner in list(disk._alive_until):
+                await disk.renew(owner, ttl=0)
+        history = await disk.read("x")
+        if not any(isinstance(event, events.StoppingStarted) for event in history):
+            continue
+        calls.log.clear()
+        async with open_engine(disk, actions=actions, workflows=[WAITS]) as engine:
+            execution = await engine.execution("x")
+            with pytest.raises(trioflow.ExecutionCancelled):
+                await execution.result()
+
+        assert [] == calls.log, write

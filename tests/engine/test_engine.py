@@ -63,6 +63,15 @@ async def test_slots_are_given_in_the_order_of_the_document(
     assert [(0, "s0"), (1, "s1"), (2, "s2"), (3, "s3")] == calls.of("start")
 
 
+async def test_so_are_those_of_the_engine_to_who_waits_for_one(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    async with open_engine(actions=actions, max_concurrent_steps=1) as engine:
+        await engine.run(parallel(4, max_concurrent_steps=9))
+
+    assert [(0, "s0"), (1, "s1"), (2, "s2"), (3, "s3")] == calls.of("start")
+
+
 async def test_an_execution_with_many_ready_steps_delays_another_by_one_step_at_most(
     autojump_clock: Any, actions: list[Any], calls: Calls
 ) -> None:

@@ -546,19 +546,9 @@ class Machine(Beginning):
 
     def _stop_idle(self, unit: Unit) -> None:
         """Cancel a step or an item of which nothing runs."""
-        if unit.child is not None and self._take_back(unit):
-            self._cancel(unit)
-        elif not self._is_busy(unit):
+        if not self._is_busy(unit):
             self._drop(unit)
             self._cancel(unit)
-
-    def _take_back(self, unit: Unit) -> bool:
-        """Take the start of a child back, if it is of this very turn: so it has not started."""
-        for command in self._commands:
-            if isinstance(command, c.StartChild) and self._addressed(command.address) is unit:
-                self._commands.remove(command)
-                return True
-        return False
 
     def _stop_attempts(self) -> None:
         for key in sorted((*self.state.attempting, *self.state.children)):
