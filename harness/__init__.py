@@ -10,10 +10,6 @@ The harness knows the engine by its public API alone, and nothing of trioflow ev
 
 from __future__ import annotations
 
-from harness._history import facts_of
-from harness._library import Suite, check, check_crashes, scenarios, suite
-from harness._oracle import Facts, expect, predict
-from harness._play import Mismatch, Observed, play
 from harness._scenario import (
     AfterWrite,
     AtTime,
@@ -32,7 +28,11 @@ from harness._scenario import (
     Scenario,
     Signal,
 )
-from harness._words import (
+from harness.oracle._history import facts_of
+from harness.oracle._predict import Facts, expect, predict
+from harness.playing._play import Mismatch, Observed, play
+from harness.suites._library import Suite, check, check_crashes, scenarios, suite
+from harness.suites._words import (
     cancelled,
     completed,
     ends,

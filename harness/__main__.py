@@ -14,12 +14,12 @@ from typing import Any
 import attrs
 
 import trioflow
-from harness._gantt import gantt
-from harness._generate import drift, module_for, module_name
-from harness._library import Told, check, observe, read, suite
-from harness._plan import Plan
-from harness._play import Mismatch
 from harness._scenario import Scenario
+from harness.families._plan import Plan
+from harness.playing._gantt import gantt
+from harness.playing._play import Mismatch
+from harness.suites._generate import drift, module_for, module_name
+from harness.suites._library import Told, check, observe, read, suite
 
 OK, FAULTY, MISUSED = 0, 1, 2
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness._conditions import Absent, Scope, evaluate, resolve
-from harness._reading import Names, Wrong, read_condition
+from harness.oracle._conditions import Absent, Scope, evaluate, resolve
+from harness.oracle._reading import Names, Wrong, read_condition
 
 TABLE = Path(__file__).parents[1] / "definitions" / "vectors.json"
 VECTORS = json.loads(TABLE.read_text(encoding="utf-8"))

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry
 
-import harness._data
-from harness._data import CannotGenerate, candidates, smallest, violations
-from harness._data_formats import COUNTEREXAMPLES, EXAMPLES, FORMATS
-from harness._data_patterns import matching
+import harness.data
+from harness.data import CannotGenerate, candidates, smallest, violations
+from harness.data._formats import COUNTEREXAMPLES, EXAMPLES, FORMATS
+from harness.data._patterns import matching
 
 TREE = {
     "$ref": "#/$defs/tree",
@@ -522,7 +522,7 @@ def test_words_match_whatever_the_pattern(first: str, rest: str) -> None:
 
 
 def test_the_generator_knows_nothing_of_what_is_tested() -> None:
-    files = Path(harness._data.__file__).parent.glob("_data*.py")
+    files = Path(harness.data.__file__).parent.glob("*.py")
     imported = {
         alias.name if isinstance(node, ast.Import) else str(node.module)
         for file in files

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from harness import AfterWrite, BeforeWrite, Crash, Expected, Facts, Scenario, play
-from harness._play import Observed, compare, compare_after_deaths
+from harness.playing._play import Observed, compare, compare_after_deaths
 
 from .making import stories
 

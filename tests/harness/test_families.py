@@ -14,10 +14,10 @@ import attrs
 import pytest
 
 import harness
-from harness._cases import LEVELS
-from harness._families import FAMILIES
-from harness._library import Told
-from harness._telling import outcome_of
+from harness.families import FAMILIES
+from harness.families._cases import LEVELS
+from harness.suites._library import Told
+from harness.suites._telling import outcome_of
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = tuple(sorted((ROOT / "tests/fixtures").glob("*.workflow.json")))

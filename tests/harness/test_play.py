@@ -28,7 +28,7 @@ from harness import (
     expect,
     play,
 )
-from harness._play import compare_after_deaths
+from harness.playing._play import compare_after_deaths
 
 NO = Raises("no", "odd")
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from harness._conditions import Scope
-from harness._data_formats import FORMATS
-from harness._reading import Names, read_condition
-from harness._solver import (
+from harness.data._formats import FORMATS
+from harness.oracle._conditions import Scope
+from harness.oracle._reading import Names, read_condition
+from harness.solver import (
     ABSENT,
     FALSE,
     MISSING,
@@ -26,7 +26,7 @@ from harness._solver import (
     World,
     edge_values,
 )
-from harness._solver_clauses import Condition, outcome_of, text_of
+from harness.solver._clauses import Condition, outcome_of, text_of
 from trioflow import expressions
 
 INPUT = {

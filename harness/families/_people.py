@@ -1,0 +1,340 @@
+"""What people do: bring what is missing, send signals, decide, pause, cancel, leave, misuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import attrs
+
+from harness._scenario import (
+    AtTime,
+    Call,
+    Cancel,
+    Crash,
+    During,
+    Interrupt,
+    Raises,
+    Resume,
+    Signal,
+    seconds_of,
+)
+from harness.data._picking import violations
+from harness.families._attempts import HAIR, code_of
+from harness.families._cases import (
+    DEEP,
+    SMOKE,
+    STANDARD,
+    Case,
+    called_at,
+    doing,
+    fails,
+    no,
+    reached,
+    rows,
+    script,
+    title,
+)
+from harness.families._plan import Plan, acted, input_at
+from harness.families._stories import Draft, Story
+from harness.families._values import input_references, plain
+from harness.families._ways import places_of
+from harness.oracle._conditions import path_text
+from harness.oracle._document import Step
+
+
+def cancel(plan: Plan) -> Iterator[Case]:
+    """It is cancelled during each attempt, in each delay, in each sleep and wait."""
+    for step, story in reached(plan):
+        name = rows(plan, story, step)[0]
+        during = During(name)
+        why = f"somebody cancels while {title(step)} runs"
+        yield Case(step.id, why, doing(story.draft, Cancel(during)), SMOKE, (f"cancel:{step.id}",))
+        draft = doing(story.draft, Cancel(during, None))
+        yield Case(f"{step.id}-grace", f"{why}, and lets it finish", draft)
+        failing = script(plan, story, step, fails(plan, code_of(step)))
+        draft = doing(failing, Cancel(during, None))
+        yield Case(f"{step.id}-grace-fails", f"{why}, and it fails by itself", draft)
+        draft = doing(story.draft, Cancel(during, 0.0107))
+        yield Case(f"{step.id}-short-grace", f"{why}, with too short a grace", draft, DEEP)
+        late = script(
+            plan, story, step, lambda each: [attrs.evolve(plan.returns(each), shielded=True)]
+        )
+        draft = doing(late, Cancel(during))
+        yield Case(f"{step.id}-late", f"{why}, and it goes well all the same", draft)
+        yield from _in_delay(plan, step, story)
+    for step, story in reached(plan, "wait"):
+        instead = _instead(story, step, Cancel())
+        if instead is not None:
+            why = f"somebody cancels while {title(step)} is waited for"
+            yield Case(step.id, why, instead, SMOKE, (f"cancel:{step.id}",))
+    for step, story in reached(plan, "sleep"):
+        middle = _middle_of_sleep(story, step)
+        if middle is not None:
+            draft = doing(story.draft, Cancel(AtTime(middle)))
+            yield Case(step.id, f"somebody cancels during {title(step)}", draft, SMOKE)
+    draft = doing(plan.base.draft, Cancel(AtTime(0.0007)))
+    yield Case("at-once", "somebody cancels as soon as it has started", draft, DEEP)
+
+
+def _in_delay(plan: Plan, step: Step, story: Story) -> Iterator[Case]:
+    """Cancel in each delay between two attempts."""
+    if step.retry.max_attempts < 2 or step.for_each is not None:
+        return
+    failing = plan.told(script(plan, story, step, lambda name: [no(plan, name, code_of(step))]))
+    for number in range(1, min(step.retry.max_attempts, 5)):
+        first = called_at(failing, step.id, number)
+        second = called_at(failing, step.id, number + 1)
+        if first is None or second is None:
+            return
+        end = first + seconds_of(no(plan, step.id), step.id, number)
+        if second - end < HAIR:
+            return
+        moment = AtTime(round((end + second) / 2 + 0.000317, 6))
+        draft = doing(failing.draft, Cancel(moment))
+        why = f"somebody cancels before attempt {number + 1} of {title(step)}"
+        yield Case(f"{step.id}-delay-{number}", why, draft)
+
+
+def _instead(story: Story, step: Step, *acts: Any, answered: bool = False) -> Draft | None:
+    """Return a draft in which something is done where the signal for a wait step was sent."""
+    given = list(story.scenario.actions)
+    for index, act in enumerate(given):
+        if isinstance(act, Signal) and act.name == step.signal and not act.to:
+            scenario = acted(story.draft.scenario, (*given[:index], *acts))
+            return attrs.evolve(story.draft, scenario=scenario, answered=answered)
+    return None
+
+
+def _middle_of_sleep(story: Story, step: Step) -> float | None:
+    found = story.facts.run.steps[step.id]
+    if found.wake is None or found.status != "COMPLETED":
+        return None
+    until = found.wake
+    before = max((at for at, *_ in story.calls() if at < until), default=0.0)
+    return round((until + max(before + 1, until - 1)) / 2 + 0.000413, 6)
+
+
+def interrupt(plan: Plan) -> Iterator[Case]:
+    """The program is left during each attempt, and goes on later."""
+    for step, story in reached(plan):
+        name = rows(plan, story, step)[0]
+        draft = doing(story.draft, Interrupt(During(name), 0.3017))
+        why = f"the program is left while {title(step)} runs, and started again"
+        yield Case(step.id, why, draft)
+        if step.retry.max_attempts > 1:
+            first = script(plan, story, step, fails(plan, code_of(step), 1, story))
+            draft = doing(first, Interrupt(During(name, 2), 0.3017))
+            why = f"the program is left during the second attempt of {title(step)}"
+            yield Case(f"{step.id}-second", why, draft, DEEP)
+        yield from _killed(plan, step, story, name)
+    for step, story in reached(plan, "wait"):
+        left = _instead(story, step, Interrupt(None, 0.3017), answered=False)
+        if left is not None:
+            given = next(
+                act
+                for act in story.scenario.actions
+                if isinstance(act, Signal) and act.name == step.signal
+            )
+            acts = (*left.scenario.actions, given)
+            draft = attrs.evolve(left, scenario=acted(left.scenario, acts))
+            why = f"the program is left while {title(step)} is waited for"
+            yield Case(step.id, why, draft)
+
+
+def _killed(plan: Plan, step: Step, story: Story, name: str) -> Iterator[Case]:
+    """The process dies during an attempt: once, and as often as it may (R17)."""
+    for times, word in ((1, "killed"), (2, "killed-twice"), (3, "killed-thrice")):
+        crashes = [Crash(During(name, number), 0.3017) for number in range(1, times + 1)]
+        why = f"the process dies {times} times while {title(step)} runs"
+        level = DEEP if times == 2 else STANDARD
+        yield Case(f"{step.id}-{word}", why, doing(story.draft, *crashes), level)
+    if step.fallback is not None:
+        draft = script(plan, story, step, fails(plan, code_of(step)))
+        crash = Crash(During(f"{step.id}:fallback"), 0.3017)
+        why = f"the process dies while the fallback of {title(step)} runs"
+        yield Case(f"{step.id}-fallback-killed", why, doing(draft, crash))
+
+
+def needed_inputs(plan: Plan) -> Iterator[tuple[Step, Story, tuple[Any, ...]]]:
+    """Yield what may be missing at the start, and the first step that asks for it."""
+    seen = set()
+    for step in plan.steps:
+        story = plan.reach(step.id)
+        if story is None:
+            continue
+        paths = dict(input_references(step))
+        paths.update(
+            {parts: True for root, parts in places_of(plain(step.condition)) if root == "input"}
+        )
+        for path in paths:
+            if path and path not in seen and isinstance(path[0], str):
+                seen.add(path)
+                yield step, story, path
+
+
+def without(input: Mapping[str, Any], path: tuple[Any, ...]) -> dict[str, Any] | None:
+    """Return an input without what stands at the end of a path; None if there is nothing."""
+    first, rest = path[0], path[1:]
+    if first not in input:
+        return None
+    if not rest or not isinstance(input[first], Mapping):
+        return {key: value for key, value in input.items() if key != first}
+    inner = without(input[first], rest)
+    return None if inner is None else {**input, first: inner}
+
+
+def pause(plan: Plan) -> Iterator[Case]:
+    """An input is missing: nobody brings it, somebody does, somebody brings something else."""
+    for step, story, path in needed_inputs(plan):
+        less = without(story.draft.scenario.input, path)
+        whole = {**(plan.document.get("input") or {}), **(less or {})}
+        if less is None or path[0] in (plan.document.get("input") or {}):
+            continue
+        if plan.graph.fits_input is not None and not plan.graph.fits_input(whole):
+            continue
+        name = f"{step.id}-{'-'.join(map(str, path))}"
+        text = path_text("input", path)
+        draft = attrs.evolve(story.draft, scenario=attrs.evolve(story.draft.scenario, input=less))
+        missing = attrs.evolve(draft, answered=False)
+        yield Case(name, f"{text} is missing, and nobody brings it", missing, SMOKE)
+        yield Case(f"{name}-fed", f"{text} is missing, and somebody brings it", draft)
+        wrong = Resume({"x-something-else": 1})
+        yield Case(
+            f"{name}-fed-wrong", f"somebody brings something else than {text}", doing(draft, wrong)
+        )
+        given = input_at(text, plan.input)
+        if given is not None:
+            twice = doing(draft, Resume(given), Resume(given))
+            yield Case(
+                f"{name}-fed-twice", f"two people bring {text}: one of them is refused", twice
+            )
+        yield Case(
+            f"{name}-cancelled",
+            f"somebody cancels instead of bringing {text}",
+            doing(draft, Cancel()),
+        )
+    for step, story in reached(plan):
+        during = During(rows(plan, story, step)[0])
+        why = f"somebody pauses while {title(step)} runs, and resumes later"
+        yield Case(f"during-{step.id}", why, doing(story.draft, Call("pause", during)))
+        left = attrs.evolve(doing(story.draft, Call("pause", during)), answered=False)
+        yield Case(
+            f"during-{step.id}-for-good", f"somebody pauses while {title(step)} runs", left, DEEP
+        )
+
+
+def wait(plan: Plan) -> Iterator[Case]:
+    """A signal comes, does not fit, comes too early, too late, twice, or never."""
+    for step, story in reached(plan, "wait"):
+        payload = story.draft.payloads.get(step.id, plan.outputs[step.id])
+        good = Signal(step.signal, payload)
+        yield Case(step.id, f"{title(step)} gets its signal", story.draft)
+        silent = attrs.evolve(story.draft, silent=frozenset([step.id]))
+        yield Case(f"{step.id}-never", f"nobody answers {title(step)}", silent, SMOKE)
+        for label, value in islice(violations(step.fields.get("schema")), 3):
+            draft = _instead(story, step, Signal(step.signal, value))
+            if draft is not None:
+                why = f"{title(step)} gets a signal that does not fit ({label}), then a good one"
+                again = attrs.evolve(draft, answered=True)
+                yield Case(f"{step.id}-bad-{label}", why, again)
+        early = doing(story.draft, Signal(step.signal, payload, AtTime(0.0107)))
+        yield Case(f"{step.id}-early", f"the signal for {title(step)} comes before it waits", early)
+        draft = _instead(story, step, good, good, answered=True)
+        if draft is not None:
+            yield Case(f"{step.id}-twice", f"{title(step)} gets two signals", draft)
+        draft = _instead(story, step, Signal("no-such-signal"), answered=True)
+        if draft is not None:
+            yield Case(f"{step.id}-unknown", "a signal that nothing waits for comes instead", draft)
+        deadline = plan.told(silent).facts.run.steps[step.id].deadline
+        if deadline is not None:
+            for word, at in (("in-time", deadline - HAIR), ("late", deadline + HAIR)):
+                draft = doing(silent, Signal(step.signal, payload, AtTime(round(at, 6))))
+                why = f"{title(step)} gets its signal just {word.replace('-', ' ')}"
+                yield Case(f"{step.id}-just-{word}", why, draft)
+
+
+def decision(plan: Plan) -> Iterator[Case]:
+    """All attempts have failed, and somebody decides."""
+    for step, story in reached(plan):
+        if step.retry.on_exhausted != "pause" or step.for_each is not None:
+            continue
+        bad = code_of(step)
+        most = step.retry.max_attempts
+
+        def failing(
+            step: Step = step, story: Story = story, bad: str = bad, most: int = most
+        ) -> Draft:
+            draft = script(
+                plan, story, step, lambda name: [*[no(plan, name, bad)] * most, plan.returns(name)]
+            )
+            if step.fallback is not None:
+                fallbacks = {**draft.scenario.fallbacks, step.id: (Raises("no", "other"),)}
+                draft = attrs.evolve(
+                    draft, scenario=attrs.evolve(draft.scenario, fallbacks=fallbacks)
+                )
+            return draft
+
+        waiting = attrs.evolve(failing(), answered=False)
+        yield Case(step.id, f"{title(step)} has failed each time, and waits", waiting, SMOKE)
+        answers: dict[str, Any] = {"retry": "retry", "failed": "failed"}
+        answers["completed"] = {"completed": plan.outputs[step.id]}
+        for word, answer in answers.items():
+            draft = doing(failing(), Resume(None, {step.id: answer}))
+            yield Case(f"{step.id}-{word}", f"somebody decides about {title(step)}: {word}", draft)
+        for label, value in islice(violations(step.fields.get("output_schema")), 1):
+            draft = doing(failing(), Resume(None, {step.id: {"completed": value}}))
+            why = f"somebody brings an output for {title(step)} that does not fit ({label})"
+            yield Case(f"{step.id}-completed-{label}", why, draft)
+        draft = doing(failing(), Cancel())
+        yield Case(f"{step.id}-cancelled", "somebody cancels instead of deciding", draft)
+
+
+def misuse(plan: Plan) -> Iterator[Case]:
+    """What is asked makes no sense, is refused, and changes nothing."""
+    base = plan.base.draft
+    ended = plan.base.scenario.actions
+    for verb in ("resume", "pause", "cancel"):
+        draft = attrs.evolve(
+            base, scenario=acted(base.scenario, (*ended, Call(verb))), answered=False
+        )
+        yield Case(f"{verb}-at-the-end", f"somebody asks for a {verb} when all is over", draft)
+    signal = Signal("no-such-signal", 1)
+    draft = attrs.evolve(base, scenario=acted(base.scenario, (*ended, signal)), answered=False)
+    yield Case("signal-at-the-end", "a signal comes when all is over", draft)
+    actions = reached(plan)
+    if not actions:
+        return
+    first = actions[0][0].call
+    if first is not None:
+        lacks: Any = (first.action,)
+        lacking = attrs.evolve(base, scenario=attrs.evolve(base.scenario, lacks=lacks))
+        yield Case("lacking-action", f"the program has no action {first.action}", lacking)
+    step, story = actions[0]
+    during = During(rows(plan, story, step)[0])
+    draft = doing(story.draft, Resume({"x-something": 1}, None, during))
+    yield Case("resume-while-running", "somebody resumes what does not wait", draft)
+    draft = doing(story.draft, Signal("no-such-signal", 1, during))
+    yield Case("unknown-signal", "a signal comes that nothing waits for", draft)
+    later = During(during.step, 1, 0.75)
+    draft = doing(story.draft, Call("pause", during), Call("pause", later))
+    yield Case("pause-twice", "somebody pauses twice", draft)
+    draft = doing(story.draft, Resume(None, {"no-such-step": "retry"}, during))
+    yield Case("unknown-decision", "somebody decides about what nobody asks", draft)
+
+
+def fork(plan: Plan) -> Iterator[Case]:
+    """It is run again from each step on."""
+    base = plan.base.draft
+    ended = plan.base.scenario.actions
+    if plan.children:
+        return
+    for step in plan.steps:
+        if step.id in plan.base.reached() and step.type == "action":
+            acts = (*ended, Call("fork", steps=(step.id,)))
+            draft = attrs.evolve(base, scenario=acted(base.scenario, acts), answered=False)
+            yield Case(step.id, f"all of it is done again from {title(step)} on", draft)
+    acts = (*ended, Call("fork", steps=("no-such-step",)))
+    draft = attrs.evolve(base, scenario=acted(base.scenario, acts), answered=False)
+    yield Case("unknown", "somebody forks from a step that there is not", draft)

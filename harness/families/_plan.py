@@ -1,0 +1,381 @@
+"""What a suite is made of: the story in which all goes well, and the way to every step.
+
+A `Plan` belongs to one document. Its stories are scenarios without an expectation yet: the data
+that the schemas and references ask for, and what has to happen so that a step is reached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import attrs
+
+from harness._scenario import (
+    Act,
+    Behaviour,
+    Call,
+    Raises,
+    Resume,
+    Returns,
+    Scenario,
+    Signal,
+    next_act,
+)
+from harness.families._stories import Draft, Story
+from harness.families._values import default_input, default_outputs, items_for
+from harness.families._ways import Need, assigned, solve, ways_to_run, ways_to_take
+from harness.oracle._document import Document, Edge, Graph, Step, read_document
+from harness.oracle._predict import expect, predict
+
+# What an execution waits for is brought at most so often: a decision to retry may go on for ever.
+_MOST_ANSWERS = 12
+# A way that needs more attempts than this is not looked for.
+_MOST_WAYS = 40
+NO = Raises("no", "odd")
+_NOTHING = object()
+
+
+def milliseconds(name: str) -> float:
+    """Return from 0.001 to 0.487, by the name alone: what else there is changes nothing."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return (1 + int.from_bytes(digest[:4], "big") % 487) / 1000
+
+
+@attrs.define(eq=False, slots=False)
+class Plan:
+    """A document with its data. `place` is where a child stands: ``ship/``."""
+
+    document: Document
+    workflows: Mapping[str, Document] = attrs.field(factory=dict)
+    place: str = ""
+    _ways: dict[str, Story | None] = attrs.field(factory=dict)
+    _edges: dict[tuple[str, bool], Story | None] = attrs.field(factory=dict)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The document as a graph."""
+        return read_document(self.document)
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The steps, in the order of the document."""
+        return tuple(self.graph.steps.values())
+
+    @cached_property
+    def children(self) -> Mapping[str, Plan]:
+        """The plans of the children that its steps start; not of those below the third level."""
+        if self.place.count("/") > 2:
+            return {}
+        return {
+            step.id: Plan(found, self.workflows, f"{self.place}{step.id}/")
+            for step in self.steps
+            if step.type == "workflow"
+            and (found := self._document_of(str(step.fields["workflow"]))) is not None
+        }
+
+    def _document_of(self, name: str) -> Document | None:
+        return self.document if name == self.document["id"] else self.workflows.get(name)
+
+    # ---- data ----
+
+    @cached_property
+    def input(self) -> dict[str, Any]:
+        """An input that answers everything, without what the document's own defaults say."""
+        return default_input(self.graph, self._children_inputs)
+
+    @cached_property
+    def outputs(self) -> dict[str, Any]:
+        """What the attempts of action steps return (of items, each), and payloads of waits."""
+        return default_outputs(self.graph, self._children_inputs)
+
+    @cached_property
+    def _children_inputs(self) -> dict[str, Any]:
+        return {
+            step: {**(plan.document.get("input") or {}), **plan.input}
+            for step, plan in self.children.items()
+        }
+
+    def seconds(self, name: str) -> float:
+        """Return how long an attempt takes: a second and some ms of its own, or what it may."""
+        step = self.graph.steps[name.partition("[")[0].partition(":")[0]]
+        limits = [step.total_timeout, self.graph.timeout]
+        limits.append(None if step.call is None else step.call.timeout)
+        if name.endswith(":fallback") and step.fallback is not None:
+            limits.append(step.fallback.timeout)
+        shortest = min((each for each in limits if each is not None), default=9.0)
+        usual = 1 + milliseconds(self.place + name)
+        return usual if usual < 0.7 * shortest else round(usual * 0.4 * shortest, 6)
+
+    def returns(self, name: str, output: Any = None, after: float | None = None) -> Returns:
+        """Return an attempt that goes well; by default with the usual output, as long as usual."""
+        step = name.partition("[")[0].partition(":")[0]
+        output = self.outputs.get(step, {}) if output is None else output
+        return Returns(output, self.seconds(name) if after is None else after)
+
+    def items(self, step: Step) -> int:
+        """Return how many items the step is going to have, as far as that can be known before."""
+        found = (step.for_each or {}).get("items")
+        return len(found) if isinstance(found, list) else 3
+
+    def items_of(self, step: Step) -> list[Any]:
+        """Return items for a step."""
+        return items_for(step)
+
+    @cached_property
+    def script(self) -> dict[str, tuple[Behaviour, ...]]:
+        """What every attempt does if all goes well; children's too."""
+        found: dict[str, tuple[Behaviour, ...]] = {}
+        for step in self.steps:
+            if step.type == "action":
+                found[self.place + step.id] = (self.returns(step.id),)
+                if step.for_each is not None:
+                    # Items that end together say nothing about their order.
+                    for index in range(self.items(step)):
+                        name = f"{step.id}[{index}]"
+                        found[self.place + name] = (self.returns(name),)
+            elif step.id in self.children:
+                child = self.children[step.id]
+                for name, row in child.script.items():
+                    found[name] = row
+                    if step.for_each is not None:
+                        inner = name.removeprefix(child.place)
+                        for index in range(self.items(step)):
+                            place = f"{self.place}{step.id}[{index}]/{inner}"
+                            ms = milliseconds(place)
+                            found[place] = tuple(_later(each, ms) for each in row)
+        return found
+
+    @cached_property
+    def fallbacks(self) -> dict[str, tuple[Behaviour, ...]]:
+        """What fallbacks do: they go well."""
+        return {
+            self.place + step.id: (self.returns(f"{step.id}:fallback", self.outputs[step.id]),)
+            for step in self.steps
+            if step.fallback is not None and step.id in self.outputs
+        }
+
+    # ---- stories ----
+
+    @cached_property
+    def base(self) -> Story:
+        """The story in which all goes well."""
+        plain = Scenario(
+            self.document,
+            id="base",
+            input=self.input,
+            steps=self.script,
+            fallbacks=self.fallbacks,
+            workflows=self.workflows,
+            secrets=_secrets(self.document, *self.workflows.values()),
+        )
+        return self.told(Draft(plain))
+
+    def told(self, draft: Draft) -> Story:
+        """Bring what the execution waits for until it has ended, and say what is expected."""
+        scenario = draft.scenario
+        if draft.answered:
+            scenario = acted(scenario, self._answered(draft))
+        return Story(draft, scenario, *expect(scenario.workflow, scenario))
+
+    def _answered(self, draft: Draft) -> Sequence[Act]:
+        """Return what is done to it, in order, with what it takes to get to the end."""
+        # An act that means nothing stands for the next answer: where the execution comes to it,
+        # it waits for something.
+        probe = Call("probe")
+        given = draft.scenario.actions
+        untimed = [act for act in given if act.moment is None]
+        timed = [act for act in given if act.moment is not None]
+        acts: list[Act] = [*untimed, probe, *timed]
+        done: list[Act] = []
+        scenario = acted(draft.scenario, acts)
+        phase, facts = predict(scenario.workflow, scenario)
+        answers = 0
+        while facts.halt:
+            left = list(facts.acts)
+            done += _taken_out(acts, left)
+            if facts.halt == "paused" and next_act(left) == probe:
+                answer = None
+                if phase.status == "PAUSED" and answers < _MOST_ANSWERS:
+                    asked = [each for each in phase.waiting_for if each[2] not in draft.silent]
+                    answer = self._first_answer(asked, draft.payloads)
+                    answers += 1
+                left.remove(probe)
+                if answer is not None:
+                    left = [answer, probe, *left]
+                facts = attrs.evolve(facts, acts=tuple(left))
+                if next_act(left) is None:
+                    # Nothing more is brought; what has a moment of its own comes at that moment.
+                    acts = left
+                    break
+            acts = left
+            phase, facts = predict(scenario.workflow, scenario, facts)
+        else:
+            done += _taken_out(acts, list(facts.acts))
+            acts = list(facts.acts)
+        return [*done, *(act for act in acts if act != probe)]
+
+    def _first_answer(
+        self, waiting_for: Sequence[tuple[str, str, str]], payloads: Mapping[str, Any]
+    ) -> Act | None:
+        answers = (self.answer(entry, payloads) for entry in waiting_for)
+        return next((each for each in answers if each is not None), None)
+
+    def answer(
+        self, entry: tuple[str, str, str], payloads: Mapping[str, Any] | None = None
+    ) -> Act | None:
+        """Return what answers one entry of `waiting_for`."""
+        kind, name, where = entry
+        to, _, where = where.rpartition("/")
+        plan = self._plan_of(to)
+        if kind == "signal":
+            payload = plan.outputs.get(where)
+            return Signal(name, payload if to else (payloads or {}).get(where, payload), to=to)
+        if kind == "decision":
+            step = where.partition("[")[0]
+            return Resume(None, {where: {"completed": plan.outputs.get(step)}}, to=to)
+        if kind == "input":
+            given = input_at(name, plan.input)
+            return None if given is None else Resume(given, to=to)
+        return Call("resume", to=to)
+
+    def _plan_of(self, to: str) -> Plan:
+        plan = self
+        for each in to.split("/") if to else ():
+            plan = plan.children.get(each.partition("[")[0], plan)
+        return plan
+
+    def reach(self, step: str) -> Story | None:
+        """Return a story in which the step runs; None if none was found."""
+        if step in self.base.reached():
+            return self.base
+        if step not in self._ways:
+            ways = ways_to_run(self.graph, self.graph.steps[step])
+            self._ways[step] = self._first(ways, lambda story: step in story.reached())
+        return self._ways[step]
+
+    def decide(self, edge: Edge, taken: bool) -> Story | None:
+        """Return a story in which the connection is taken, or dead; None if none was found."""
+        wanted = "taken" if taken else "dead"
+        if self.base.expected.last.connections.get(edge.id) == wanted:
+            return self.base
+        key = (edge.id, taken)
+        if key not in self._edges:
+            ways = ways_to_take(self.graph, edge, taken)
+            self._edges[key] = self._first(
+                ways, lambda story: story.expected.last.connections.get(edge.id) == wanted
+            )
+        return self._edges[key]
+
+    def _first(self, ways: Iterator[Need], good: Any) -> Story | None:
+        for _, need in zip(range(_MOST_WAYS), ways, strict=False):
+            found = solve(self.graph, need, self.whole_input, self.outputs)
+            if found is None:
+                continue
+            story = self.told(self.with_need(need, found))
+            if good(story):
+                return story
+        return None
+
+    @property
+    def whole_input(self) -> dict[str, Any]:
+        """The input with the document's defaults."""
+        return {**(self.document.get("input") or {}), **self.input}
+
+    def with_need(self, need: Need, values: Mapping[tuple[str, Any], Any]) -> Draft:
+        """Return the base with what a way needs: values, and steps that fail."""
+        draft = self.with_values(self.base.draft, values)
+        return attrs.evolve(draft, scenario=self.failing(draft.scenario, need.failing))
+
+    def with_values(self, draft: Draft, values: Mapping[tuple[str, Any], Any]) -> Draft:
+        """Return a draft with other values: of the input, of outputs, of payloads."""
+        scenario = draft.scenario
+        steps, input, payloads = dict(scenario.steps), dict(scenario.input), dict(draft.payloads)
+        whole, outputs = assigned(self.graph, self.whole_input, self.outputs, values)
+        usual = self.whole_input
+        input |= {key: each for key, each in whole.items() if each != usual.get(key, _NOTHING)}
+        for step, output in outputs.items():
+            if output == self.outputs.get(step):
+                continue
+            if self.graph.steps[step].type == "wait":
+                payloads[step] = output
+                continue
+            for name in [each for each in steps if each.partition("[")[0] == step]:
+                steps[name] = tuple(
+                    attrs.evolve(each, output=output) if isinstance(each, Returns) else each
+                    for each in steps[name]
+                )
+        scenario = attrs.evolve(scenario, input=input, steps=steps)
+        return attrs.evolve(draft, scenario=scenario, payloads=payloads)
+
+    def failing(self, scenario: Scenario, steps: Sequence[str]) -> Scenario:
+        """Return a scenario in which these steps fail for good."""
+        for step in steps:
+            if step in self.children:
+                child = self.children[step]
+                names = [child.place + each.id for each in child.steps if each.type == "action"]
+                for name in names[:1]:
+                    scenario = with_script(scenario, name, self._no(name))
+                continue
+            scenario = with_script(scenario, step, NO)
+            if self.graph.steps[step].fallback is not None:
+                scenario = attrs.evolve(scenario, fallbacks={**scenario.fallbacks, step: (NO,)})
+        return scenario
+
+    def _no(self, name: str) -> Raises:
+        return attrs.evolve(NO, after=1 + milliseconds(name))
+
+
+def with_script(scenario: Scenario, name: str, *behaviours: Behaviour) -> Scenario:
+    """Return a scenario in which a step, or an item, does something else."""
+    steps = {
+        each: row
+        for each, row in scenario.steps.items()
+        if not each.startswith(f"{name}[") or "/" in each
+    }
+    return attrs.evolve(scenario, steps={**steps, name: behaviours})
+
+
+def _taken_out(before: Sequence[Act], left: Sequence[Act]) -> list[Act]:
+    """Return which acts were there before and are done now."""
+    rest = list(left)
+    found: list[Act] = []
+    for act in before:
+        if act in rest:
+            rest.remove(act)
+        elif act != Call("probe"):
+            found.append(act)
+    return found
+
+
+def acted(scenario: Scenario, acts: Any) -> Scenario:
+    """Return a scenario to which this is done, and nothing else."""
+    return attrs.evolve(scenario, actions=tuple(acts))
+
+
+def input_at(path: str, input: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the part of an input that answers a path like ``input.address.city``."""
+    value: Any = input
+    names = [each for each in path.replace("[", ".[").split(".")[1:] if not each.startswith("[")]
+    for name in names:
+        if not isinstance(value, Mapping) or name not in value:
+            return None
+        value = value[name]
+    for name in reversed(names):
+        value = {name: value}
+    return value if isinstance(value, dict) else None
+
+
+def _later(behaviour: Behaviour, seconds: float) -> Behaviour:
+    if isinstance(behaviour, Returns):
+        return attrs.evolve(behaviour, after=round(behaviour.after + seconds / 7, 6))
+    return behaviour
+
+
+def _secrets(*documents: Document) -> dict[str, str]:
+    text = json.dumps(documents)
+    found = [each.partition("}")[0] for each in text.split("${secret.")[1:]]
+    return {name.strip().rstrip("?"): f"the {name}" for name in found}

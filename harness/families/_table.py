@@ -1,0 +1,42 @@
+"""The table of the families, in the order in which suites tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from harness.families import _attempts as attempts
+from harness.families import _flow as flow
+from harness.families import _people as people
+from harness.families import _undo as undo
+from harness.families._cases import Case
+from harness.families._plan import Plan
+
+Family = Callable[[Plan], Iterator[Case]]
+
+# In the order in which suites tell them, and in which a budget is spent.
+FAMILIES: Mapping[str, Family] = {
+    "ok": flow.ok,
+    "fail": attempts.fail,
+    "timeout": attempts.timeout,
+    "cancel": people.cancel,
+    "reach": flow.reach,
+    "branch": flow.branch,
+    "clause": flow.clause,
+    "edge": flow.edge,
+    "retry": attempts.retry,
+    "fallback": attempts.fallback,
+    "bad-output": attempts.bad_output,
+    "bad-input": attempts.bad_input,
+    "pause": people.pause,
+    "wait": people.wait,
+    "decision": people.decision,
+    "interrupt": people.interrupt,
+    "compensation": undo.compensation,
+    "for-each": flow.for_each,
+    "child": flow.child,
+    "limit": flow.limit,
+    "order": flow.order,
+    "pair": undo.pair,
+    "misuse": people.misuse,
+    "fork": people.fork,
+}

@@ -1,0 +1,7 @@
+"""Suites: all scenarios of a document with what is expected of each; checked, and written down."""
+
+from __future__ import annotations
+
+from harness.suites._library import Suite, check, check_crashes, scenarios, suite
+
+__all__ = ("Suite", "check", "check_crashes", "scenarios", "suite")
