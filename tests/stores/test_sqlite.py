@@ -1,6 +1,7 @@
 """What is particular to SQLite and to files: opening, locking, beside each other, damage."""
 
 import errno
+import itertools
 import os
 import re
 import signal
@@ -30,6 +31,7 @@ from trioflow.kernel._events import CancelRequested
 from trioflow.stores import Head, MemoryStore, SqliteStore, _lock, _schema, open_store, run_inline
 from trioflow.stores import _database as database_module
 from trioflow.stores._database import _ADVANCE, Database
+from trioflow.stores._threads import QUICK, QUICK_EACH, Pace, run_in_thread
 
 FILES = ("store.db", "store.db-lock", "store.db-shm", "store.db-wal")
 
@@ -639,7 +641,7 @@ async def test_closing_waits_for_what_is_being_written(path, writing_to, monkeyp
         assert release.wait(5)
         return apply(self, writer)
 
-    store = SqliteStore(path)
+    store = SqliteStore(path, run_sync=run_in_thread)
     async with trio.open_nursery() as nursery, store:
         monkeypatch.setattr(database_module.Append, "apply", slow)
         nursery.start_soon(writing_to(store).start)
@@ -681,6 +683,11 @@ class FaultyCursor(sqlite3.Cursor):
         if Faulty.start is not None and statement.strip().startswith(Faulty.start):
             raise Faulty.error
         return super().execute(statement, *values)
+
+    def executemany(self, statement, rows):
+        for values in rows:
+            self.execute(statement, values)
+        return self
 
 
 @pytest.fixture
@@ -786,7 +793,8 @@ async def test_a_busy_file_is_told_and_no_more(path, writing_to, faulty, code):
             for head in heads:
                 nursery.start_soon(commit, head)
 
-        assert 2 == faulty.begun - before
+        # All were in one group.
+        assert 1 == faulty.begun - before
 
         faulty.start = None
         await writing_to(store).grow(heads[0])
@@ -806,8 +814,8 @@ async def test_a_conflict_costs_no_transaction(path, writing_to, faulty):
                 nursery.start_soon(conflict, head)
                 nursery.start_soon(writing_to(store).grow, head)
 
-    # The first one is alone, all others are together, and closing is one.
-    assert 3 == faulty.begun - before
+    # All are together, and closing is one.
+    assert 2 == faulty.begun - before
 
 
 async def test_an_error_of_reading_is_for_the_reader(path, writing_to):
@@ -990,7 +998,7 @@ async def test_the_loop_goes_on_while_the_disk_works(path, writing_to, monkeypat
         return apply(self, writer)
 
     monkeypatch.setattr(database_module.Append, "apply", slow)
-    async with SqliteStore(path) as store, trio.open_nursery() as nursery:
+    async with SqliteStore(path, run_sync=run_in_thread) as store, trio.open_nursery() as nursery:
         nursery.start_soon(writing_to(store).start)
         await trio.testing.wait_all_tasks_blocked(0.01)
 
@@ -998,6 +1006,83 @@ async def test_the_loop_goes_on_while_the_disk_works(path, writing_to, monkeypat
         assert None is await store.head("x")
 
         release.set()
+
+
+# ---- on the spot ----
+
+
+def _threads(pace, writes, seconds=0.0, entries=1):
+    """Whether each of so many writes goes to a thread, if they take so long on the spot."""
+    found = []
+    for _ in range(writes):
+        found.append(not pace.is_quick())
+        if not found[-1]:
+            pace.note(seconds, entries)
+    return found
+
+
+def test_a_quick_disk_needs_no_thread():
+    assert [False] * 100 == _threads(Pace(), 100, QUICK + QUICK_EACH)
+
+
+def test_what_many_entries_take_is_not_the_disk():
+    assert [False] * 100 == _threads(Pace(), 100, QUICK + 500 * QUICK_EACH, 500)
+
+
+def test_after_a_slow_write_some_go_to_a_thread():
+    pace = Pace()
+    _threads(pace, 1, 0.1)
+
+    assert [True] * 8 + [False] * 100 == _threads(pace, 108)
+
+
+def test_a_slow_disk_is_tried_less_and_less_often():
+    tried = [place for place, thread in enumerate(_threads(Pace(), 100_000, 0.1)) if not thread]
+    waits = [after - before - 1 for before, after in itertools.pairwise(tried)]
+
+    assert [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 8192] == waits[:12]
+
+
+@pytest.fixture
+def where(monkeypatch):
+    """The threads in which something was appended."""
+    found = []
+    apply = database_module.Append.apply
+
+    def noting(self, writer):
+        found.append(threading.current_thread())
+        return apply(self, writer)
+
+    monkeypatch.setattr(database_module.Append, "apply", noting)
+    return found
+
+
+async def test_a_commit_is_waited_for_on_the_spot_until_one_is_slow(path, writing_to, where):
+    async with SqliteStore(path) as store:
+        head = await writing_to(store).start()
+        store._pace = Pace()
+        store._pace.note(1.0, 1)
+        for _ in range(9):
+            head = await writing_to(store).grow(head)
+
+    main = threading.main_thread()
+
+    assert [True] + [False] * 8 + [True] == [thread is main for thread in where]
+
+
+async def test_another_process_that_writes_is_waited_for_in_a_thread(path, writing_to, where):
+    async with SqliteStore(path) as store, trio.open_nursery() as nursery:
+        with _raw(path) as other:
+            other.execute("BEGIN IMMEDIATE")
+            nursery.start_soon(writing_to(store).start)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+            assert [] == where
+
+            other.execute("ROLLBACK")
+
+    assert 1 == len(where)
+    assert threading.main_thread() not in where
 
 
 # ---- interrupts ----

@@ -7,7 +7,7 @@ of steps and connections, so that a graph of 10,000 steps costs per step what on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -93,6 +93,12 @@ class PlannedStep:
     workflow: str | None
     child_input: Template | None
 
+    def call_of(self, role: str) -> PlannedCall | None:
+        """Return what attempts in a role call: of the step itself, its fallback, its undo."""
+        if role == "step":
+            return self.call
+        return self.fallback if role == "fallback" else self.compensate
+
 
 @attrs.frozen(eq=False, kw_only=True)
 class Plan:
@@ -114,6 +120,12 @@ class Plan:
     # Every action and every child workflow that is named anywhere.
     actions: frozenset[str]
     workflows: frozenset[str]
+    # What references see as ``workflow``.
+    about_itself: Mapping[str, Any] = attrs.field(init=False, repr=False)
+
+    @about_itself.default
+    def _say_what_it_is(self) -> Mapping[str, Any]:
+        return {"id": self.workflow.id, "version": self.workflow.version}
 
 
 # ---- who waits for whom ----

@@ -38,16 +38,8 @@ _Found = tuple[list[str | int], str]
 def _first_fault(value: object, depth: int) -> _Found | None:
     if depth > DEEPEST_VALUE:
         return [], f"is nested more than {DEEPEST_VALUE} deep"
+    # The frequent ones first: whether something is a Mapping takes longer than all the rest.
     match value:
-        case dict() | Mapping():
-            for key in value:
-                if not isinstance(key, str):
-                    return [], f"has a key that is {kind(key)}; keys in JSON are strings"
-                if (message := unwritable(key)) is not None:
-                    return [], f"has a key that {message}"
-            return _first_in(value.items(), depth)
-        case list() | tuple():
-            return _first_in(enumerate(value), depth)
         case str():
             message = unwritable(value)
         case float():
@@ -56,6 +48,15 @@ def _first_fault(value: object, depth: int) -> _Found | None:
             message = None
         case int():
             message = None if is_short(value) else "is an integer of more than 1,000 digits"
+        case list() | tuple():
+            return _first_in(enumerate(value), depth)
+        case dict() | Mapping():
+            for key in value:
+                if not isinstance(key, str):
+                    return [], f"has a key that is {kind(key)}; keys in JSON are strings"
+                if (message := unwritable(key)) is not None:
+                    return [], f"has a key that {message}"
+            return _first_in(value.items(), depth)
         case _:
             message = f"is {kind(value)}, which is not JSON"
     return None if message is None else ([], message)

@@ -62,6 +62,10 @@ def find_secret(secrets: Secrets, name: str) -> Any:
         return None
 
 
+# What holds no secret. Markers are strings of types of their own.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 def reveal(value: Any, secrets: Secrets) -> Any:
     """Return the value with every secret filled in, to any depth; containers are copied.
 
@@ -84,6 +88,8 @@ def reveal(value: Any, secrets: Secrets) -> Any:
         container = todo.pop()
         entries = container.items() if isinstance(container, dict) else enumerate(container)
         for key, item in list(entries):
+            if type(item) in _PLAIN:
+                continue
             if isinstance(item, SecretReference):
                 container[key] = look_up(item.name)
             elif isinstance(item, SecretText):

@@ -71,6 +71,8 @@ class Attempt:
 
 def new_attempt(command: RunAttempt, now: float) -> Attempt:
     """Return the attempt with its deadline; `now` is the instant that is `trio.current_time()`."""
+    if command.timeout is None and command.deadline is None:
+        return Attempt(command, trio.CancelScope())
     deadline, limit = float("inf"), None
     if command.timeout is not None:
         deadline, limit = command.timeout, "attempt"
@@ -101,7 +103,7 @@ async def perform(
     error: BaseException | None = None
     returned = False
     output: Any = None
-    parameters = reveal(command.parameters, lambda name: secrets[name])
+    parameters = reveal(command.parameters, secrets)
     try:
         with attempt.scope:
             output = await caller.call(action, parameters, context)

@@ -12,7 +12,7 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -293,13 +293,8 @@ class Driver:
         """Make the events durable. False: the round is to be forgotten, and was."""
         machine = self.machine
         state = machine.state
-        head = attrs.evolve(
-            self.head,
-            status=state.status,
-            seq=state.seq,
-            due=machine.due if self._is_busy(perform) else machine.deadline,
-            ended=state.ended_at,
-        )
+        due = machine.due if self._is_busy(perform) else machine.deadline
+        head = self.head.moved(state.status, state.seq, due, state.ended_at)
         try:
             await self._engine.store.commit(head, recorded)
         except (Conflict, TooLarge) as error:
@@ -412,13 +407,16 @@ class Driver:
 
     def _take_slots(self, recorded: list[e.Event], perform: list[c.Command]) -> None:
         """Give free slots to queued attempts, so that their starts are in the same commit."""
+        if not self._queue:
+            return
+        now = self._engine.now()
         while self._queue and self._free > 0:
             key, _ = self._queue.popitem(last=False)
             self._free -= 1
             slot = object()
             if self._engine.limiter.take_nowait(slot):
                 self._slots[key] = slot
-                self._receive(f.SlotTaken(self._engine.now(), *key), recorded, perform)
+                self._receive(f.SlotTaken(now, *key), recorded, perform)
             else:
                 self._waiting[key] = slot
                 self._engine.limiter.wait(slot, partial(self._slot_given, key))
@@ -513,11 +511,9 @@ class Driver:
 def step_secrets(machine: Machine, command: c.RunAttempt) -> tuple[str, ...]:
     """Return the names of the secrets that the parameters of a command need."""
     planned = machine.state.step(command.address.step).planned
-    calls = {"fallback": planned.fallback, "compensate": planned.compensate}
-    call = calls.get(command.address.role, planned.call)
+    call = planned.call_of(command.address.role)
     return () if call is None else call.parameters.secrets
 
 
 def _seconds_left(attempt: Attempt) -> float | None:
-    left: Any = attempt.scope.deadline - trio.current_time()
-    return None if left == float("inf") else left
+    return None if attempt.limit is None else attempt.scope.deadline - trio.current_time()

@@ -379,11 +379,15 @@ class Engine:
     def notify(self, execution: Execution, events: Iterable[e.Event]) -> None:
         """Tell the log and the observers what has become durable."""
         self._executions.setdefault(execution.id, execution)
+        if execution.status in ENDED:
+            self._sweeper.note_end(execution.status)
         for event in events:
             self.counters.add(execution.id, execution.workflow, event)
-            if isinstance(event, e.TERMINAL_EVENTS):
-                self._sweeper.note_end(execution.status)
-            _log(self.logger, execution, event)
+            log = _LOGGED.get(type(event))
+            if log is not None:
+                log(self.logger, execution, event)
+            if event.seq == LONG_HISTORY:
+                _log_long_history(self.logger, execution, event)
             for observer in self._observers:
                 try:
                     observer(execution.id, event)
@@ -468,7 +472,13 @@ class Engine:
         finally:
             self._busy.pop(execution_id).set()
 
-    async def _continue(self, execution: Execution, request: f.Fact | None = None) -> Driver:
+    async def _continue(
+        self,
+        execution: Execution,
+        request: f.Fact | None = None,
+        *,
+        read: Sequence[e.Event] | None = None,
+    ) -> Driver:
         running = self._drivers.get(execution.id)
         if running is not None:
             if not running.stopped.is_set():
@@ -480,7 +490,9 @@ class Engine:
             raise EngineLeft("the engine is being left; open one to continue")
         self.check(execution._machine.plan.workflow)
         execution._head = await self._claim(execution.id)
-        events = await self.store.read(execution.id)
+        events = read
+        if events is None or len(events) != execution._head.seq:
+            events = await self.store.read(execution.id)
         execution._machine = self.machine(execution._machine.plan, events)
         self.counters.remember(execution.id, events)
         driver = self._drive(execution)
@@ -637,36 +649,65 @@ class Engine:
         seen: set[str] = set()
         before = None
         while page := await self.store.heads(status=status, before=before):
-            for head in page:
-                if head.due is None:
-                    continue
-                if head.parent is not None:
-                    # A child is continued by the step that it belongs to: what is due of it, such
-                    # as a request that somebody has left, is due of the whole family.
-                    root = await self.store.head(head.id.partition(":")[0])
-                    if root is None or root.status not in status:
-                        continue
-                    head = root
-                if head.owner == self.owner or head.id in seen | self._left_alone:
-                    continue
-                seen.add(head.id)
-                execution = self._handle(head, await self.store.read(head.id))
+            found: dict[str, tuple[Execution, list[e.Event]]] = {}
+            for head in await self._due(page, status, seen):
+                events = await self.store.read(head.id)
+                execution = self._handle(head, events)
                 try:
-                    await self.continue_execution(execution)
+                    self.check(execution._machine.plan.workflow)
                 except (UnknownAction, UnknownWorkflow, DefinitionError) as error:
                     self._left_alone.add(head.id)
                     left.append(f"{head.id} ({error})")
-                except (InvalidRequest, NotDriven):
-                    # Another engine was faster.
-                    continue
                 else:
-                    recovered.append(execution)
+                    found[head.id] = execution, events
+            if found:
+                # One commit for all of them; another engine may have been faster.
+                claimed = await self.store.claim(
+                    self.owner, ttl=self._lease, limit=len(found), ids=found.keys()
+                )
+                done: set[str] = set()
+                async with trio.open_nursery() as nursery:
+                    for head in claimed:
+                        if head.id in found:
+                            nursery.start_soon(self._recover, *found[head.id], done)
+                recovered += [execution for execution, _ in found.values() if execution.id in done]
             before = page[-1].id
         if left:
             self.logger.warning(
                 "%d executions are left as they are: %s", len(left), "; ".join(left[:20])
             )
         return recovered
+
+    async def _due(
+        self, page: Iterable[Head], status: Collection[str], seen: set[str]
+    ) -> list[Head]:
+        """Return those of a page that this engine should continue, each once, parents for children.
+
+        A child is continued by the step that it belongs to: what is due of it, such as a request
+        that somebody has left, is due of the whole family.
+        """
+        due = []
+        for head in page:
+            if head.due is None:
+                continue
+            if head.parent is not None:
+                root = await self.store.head(head.id.partition(":")[0])
+                if root is None or root.status not in status:
+                    continue
+                head = root
+            if head.owner != self.owner and head.id not in seen | self._left_alone:
+                seen.add(head.id)
+                due.append(head)
+        return due
+
+    async def _recover(self, execution: Execution, events: list[e.Event], done: set[str]) -> None:
+        try:
+            async with self._alone_with(execution.id):
+                await self._continue(execution, read=events)
+        except (InvalidRequest, NotDriven):
+            # It has ended meanwhile, or another engine was faster after all.
+            return
+        done.add(execution.id)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Hold the drivers until the engine is left, then interrupt them; never cancelled."""
@@ -726,33 +767,47 @@ def _check_id(execution_id: str) -> None:
         )
 
 
-def _log(logger: logging.Logger, execution: Execution, event: e.Event) -> None:
-    """Log ends at INFO and failed attempts at WARNING: ids and codes, never values."""
-    extra: dict[str, Any] = {"execution_id": execution.id, "workflow": execution.workflow}
-    if isinstance(event, (e.StepCompleted, e.StepFailed, e.StepSkipped, e.StepCancelled)):
-        if logger.isEnabledFor(logging.INFO):
-            extra["step"] = event.step
-            what = event.type.removeprefix("Step").upper()
-            logger.info("%s: step %s is %s", execution.id, event.step, what, extra=extra)
-    elif isinstance(event, e.AttemptFailed):
-        extra |= {"step": event.step, "attempt": event.attempt}
-        logger.warning(
-            "%s: attempt %d of step %s failed (%s)",
-            execution.id,
-            event.attempt,
-            event.step,
-            event.failure.code,
-            extra=extra,
-        )
-    elif isinstance(event, e.TERMINAL_EVENTS):
-        what = event.type.removeprefix("Execution").upper()
-        logger.info("%s: the execution is %s", execution.id, what, extra=extra)
-    if event.seq == LONG_HISTORY:
-        logger.warning(
-            "%s: its history has %d events by now, all of which are read whenever it is continued; "
-            "let large parts of the workflow, such as what a for_each does for an item, be child "
-            "workflows with histories of their own",
-            execution.id,
-            event.seq,
-            extra=extra,
-        )
+def _log_step(logger: logging.Logger, execution: Execution, event: Any) -> None:
+    if logger.isEnabledFor(logging.INFO):
+        what = event.type.removeprefix("Step").upper()
+        extra = _extra(execution, step=event.step)
+        logger.info("%s: step %s is %s", execution.id, event.step, what, extra=extra)
+
+
+def _log_attempt(logger: logging.Logger, execution: Execution, event: e.AttemptFailed) -> None:
+    logger.warning(
+        "%s: attempt %d of step %s failed (%s)",
+        execution.id,
+        event.attempt,
+        event.step,
+        event.failure.code,
+        extra=_extra(execution, step=event.step, attempt=event.attempt),
+    )
+
+
+def _log_end(logger: logging.Logger, execution: Execution, event: e.Event) -> None:
+    what = event.type.removeprefix("Execution").upper()
+    logger.info("%s: the execution is %s", execution.id, what, extra=_extra(execution))
+
+
+def _log_long_history(logger: logging.Logger, execution: Execution, event: e.Event) -> None:
+    logger.warning(
+        "%s: its history has %d events by now, all of which are read whenever it is continued; "
+        "let large parts of the workflow, such as what a for_each does for an item, be child "
+        "workflows with histories of their own",
+        execution.id,
+        event.seq,
+        extra=_extra(execution),
+    )
+
+
+def _extra(execution: Execution, **more: Any) -> dict[str, Any]:
+    return {"execution_id": execution.id, "workflow": execution.workflow, **more}
+
+
+# Ends at INFO and failed attempts at WARNING: ids and codes, never values.
+_LOGGED: Mapping[type[e.Event], Callable[[logging.Logger, Execution, Any], None]] = {
+    **dict.fromkeys((e.StepCompleted, e.StepFailed, e.StepSkipped, e.StepCancelled), _log_step),
+    e.AttemptFailed: _log_attempt,
+    **dict.fromkeys(e.TERMINAL_EVENTS, _log_end),
+}

@@ -23,6 +23,7 @@ from trioflow.kernel._records import (
     DELAYED,
     LOST,
     NOBODY,
+    NOTHING,
     QUEUED,
     Child,
     Key,
@@ -68,6 +69,8 @@ class State:
         self.id = ""
         self.input: Mapping[str, Any] = {}
         self.labels: Mapping[str, str] = {}
+        # What references see as ``execution``.
+        self.about_itself: Mapping[str, Any] = {}
         self.parent: str | None = None
         self.depth = 0
         self.started_at = 0.0
@@ -169,6 +172,7 @@ class State:
         self.parent = event.parent
         self.depth = event.depth
         self.started_at = event.at
+        self.about_itself = {"id": self.id, "started_at": event.at}
         self._remaining = self.plan.workflow.timeout
         self._clock_runs(event.at)
         self.groups.append([index for index, record in enumerate(self.steps) if record.ready()])
@@ -271,7 +275,7 @@ class State:
 
     def _series(self, unit: Unit, role: str, unseen: tuple[str, ...] | frozenset[str]) -> Series:
         address = Address(unit.id, role, unit.item)
-        return Series(address, input=self.input, unseen=frozenset(unseen))
+        return Series(address, input=self.input, unseen=frozenset(unseen) if unseen else NOTHING)
 
     def _step_started(self, event: e.StepStarted) -> None:
         record = self._move(event)
@@ -279,7 +283,8 @@ class State:
         record.condition_met = True
         record.started_at = event.at
         record.deadline, record.wake = event.deadline, event.wake
-        record.input, record.unseen = self.input, frozenset(event.unseen)
+        record.input = self.input
+        record.unseen = frozenset(event.unseen) if event.unseen else NOTHING
         if event.deadline is not None:
             self.add_timer(event.deadline, STEP_TIMEOUT, "step", record.key)
         if event.wake is not None:

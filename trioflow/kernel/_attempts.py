@@ -78,9 +78,7 @@ class Attempts(Core):
         return call.parameters.resolve(item_scope(self.state, unit, seen))
 
     def _call(self, unit: Unit, series: Series) -> PlannedCall:
-        planned, role = unit.planned, series.address.role
-        calls = {"step": planned.call, "fallback": planned.fallback}
-        found = planned.compensate if role == "compensate" else calls[role]
+        found = unit.planned.call_of(series.address.role)
         assert found is not None
         return found
 

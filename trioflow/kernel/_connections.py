@@ -32,13 +32,12 @@ def scope(
     if unseen:
         hidden = dict.fromkeys(unseen, MISSING)
         outputs, facts = ChainMap(hidden, state.outputs), ChainMap(hidden, state.facts)
-    workflow = state.plan.workflow
     return Scope(
         input=state.input if input is None else input,
         outputs=outputs,
         steps=facts,
-        execution={"id": state.id, "started_at": state.started_at},
-        workflow={"id": workflow.id, "version": workflow.version},
+        execution=state.about_itself,
+        workflow=state.plan.about_itself,
     )
 
 

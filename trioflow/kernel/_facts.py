@@ -19,7 +19,7 @@ from trioflow.errors import Problem
 from trioflow.kernel._events import Failure
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Address:
     """One series of attempts: of a step's action (or of one item of it), of a fallback, of an undo.
 

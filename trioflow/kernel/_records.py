@@ -30,6 +30,9 @@ LOST = "lost"
 Key = tuple[int, int]
 NOBODY: Key = (-1, -1)
 
+# Python makes a new empty set each time, and most steps see all others.
+NOTHING: frozenset[str] = frozenset()
+
 
 @attrs.define(eq=False)
 class Series:
@@ -52,7 +55,7 @@ class Series:
     # The input as of the record that began the series, and the steps that it may not see: its
     # references mean the same in every attempt.
     input: Mapping[str, Any] = attrs.field(factory=dict)
-    unseen: frozenset[str] = frozenset()
+    unseen: frozenset[str] = NOTHING
     # Not recorded, because it is safe to lose: the parameters once resolved, and why the running
     # attempt has been asked to stop ("timeout", "stopping" or "items").
     parameters: Any = None
@@ -74,6 +77,9 @@ class Unit:
 
     planned: PlannedStep
     item: int | None = None
+    # The id of the step.
+    id: str = attrs.field(init=False)
+    key: Key = attrs.field(init=False)
     status: str = PENDING
     output: Any = None
     failure: e.Failure | None = None
@@ -88,14 +94,9 @@ class Unit:
     # While PAUSED: "inputs", "signal", "decision", "items" or "child".
     waits_for: str | None = None
 
-    @property
-    def id(self) -> str:
-        """The id of the step."""
-        return self.planned.id
-
-    @property
-    def key(self) -> Key:
-        return self.planned.index, -1 if self.item is None else self.item
+    def __attrs_post_init__(self) -> None:
+        self.id = self.planned.id
+        self.key = (self.planned.index, -1 if self.item is None else self.item)
 
     @property
     def name(self) -> str:
@@ -138,7 +139,7 @@ class StepRecord(Unit):
     ended_at: float | None = None
     # The input and the steps that it may not see, as of the record that started it.
     input: Mapping[str, Any] = attrs.field(factory=dict)
-    unseen: frozenset[str] = frozenset()
+    unseen: frozenset[str] = NOTHING
     # With `for_each`, from its start on. `under_way`: the items that have begun and not ended;
     # `first_failed`: the one that stops the others under `on_item_error: fail`.
     items: list[Unit] | None = None

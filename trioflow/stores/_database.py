@@ -41,6 +41,7 @@ Mode = Literal["own", "request", "read"]
 
 # How long (seconds) to wait for another process that writes: its transactions are one request.
 _BUSY_TIMEOUT = 10.0
+_PATIENCE = f"PRAGMA busy_timeout = {round(_BUSY_TIMEOUT * 1_000)}"
 
 _COLUMNS = "id, workflow, status, seq, labels, due, parent, owner, fence, created, ended"
 _OPEN = ", ".join(f"'{status}'" for status in OPEN)
@@ -134,8 +135,9 @@ class Append:
         if key is None or (expected and not self._advance(writer, key, expected)):
             row = writer.execute(_SEQ, (head.id,)).fetchone()
             raise Conflict(head.id, expected, row[0] if row else 0)
-        for seq, text in enumerate(self.texts, start=expected + 1):
-            writer.execute(_EVENT, (key, seq, text))
+        writer.execute_each(
+            _EVENT, [(key, seq, text) for seq, text in enumerate(self.texts, start=expected + 1)]
+        )
         if expected and not self.owned:
             writer.execute("INSERT OR REPLACE INTO requests VALUES (?, ?)", (key, head.seq))
         if head.ended is not None:
@@ -291,6 +293,8 @@ class Writer:
     # Keys by id of open executions: looking one up costs as much as writing the event.
     _keys: dict[str, int] = attrs.field(factory=dict, init=False)
     _cursor: sqlite3.Cursor = attrs.field(init=False)
+    # Whether the next transaction has been begun already.
+    _begun: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._cursor = self._connection.cursor()
@@ -300,6 +304,10 @@ class Writer:
     ) -> sqlite3.Cursor:
         """Execute one statement, for an operation. The next one ends it."""
         return self._cursor.execute(statement, values)
+
+    def execute_each(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute one statement for each row of values."""
+        self._cursor.executemany(statement, rows)
 
     def key(self, execution_id: str) -> int | None:
         """Return the key of an execution."""
@@ -335,6 +343,21 @@ class Writer:
         )
         self._documents.discard(digest)
 
+    def begin_at_once(self) -> bool:
+        """Begin the transaction of the next `write`, unless somebody else writes. Never waits."""
+        if self.broken is not None:
+            return False
+        self._cursor.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error:
+            # `write` will see it for itself, and say so.
+            return False
+        finally:
+            self._cursor.execute(_PATIENCE)
+        self._begun = True
+        return True
+
     def write(self, operations: Sequence[Operation]) -> Sequence[object]:
         """Do all operations in one transaction; return a result, or an error, for each.
 
@@ -358,7 +381,9 @@ class Writer:
 
     def _transaction(self, operations: Sequence[Operation]) -> list[object]:
         results: list[object] = []
-        self._cursor.execute("BEGIN IMMEDIATE")
+        if not self._begun:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        self._begun = False
         try:
             for operation in operations:
                 try:

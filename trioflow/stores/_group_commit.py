@@ -22,8 +22,6 @@ ResultT = TypeVar("ResultT")
 
 # For each item, in their order, its result, or the exception that its task is to raise.
 Write = Callable[[Sequence[ItemT]], Sequence[ResultT | Exception]]
-# Calls the function, perhaps in a thread, and returns when the call has ended, not before.
-RunSync = Callable[[Callable[[], None]], Awaitable[None]]
 
 
 @attrs.define(eq=False)
@@ -36,7 +34,7 @@ class _Waiter(Generic[ItemT, ResultT]):
 
 
 @attrs.define(eq=False)
-class _Writing(Generic[ItemT, ResultT]):
+class Writing(Generic[ItemT, ResultT]):
     """One call of `write`, which remembers how far it got, whatever happens to its caller."""
 
     write: Write[ItemT, ResultT]
@@ -49,17 +47,21 @@ class _Writing(Generic[ItemT, ResultT]):
         self.results = self.write(self.items)
 
 
+# Calls it, perhaps in a thread, and returns when the call has ended, not before.
+RunWrite = Callable[[Writing[ItemT, ResultT]], Awaitable[None]]
+
+
 @attrs.define(eq=False)
 class GroupCommit(Generic[ItemT, ResultT]):
     """Writes the items of all tasks in groups, one group at a time.
 
     `write` takes the items of a group and returns a result for each, or the exception that its
     task is to raise. It must not raise itself: that would say that nobody knows what was written,
-    and every member of the group would get a `StoreError`. `run_sync` calls it.
+    and every member of the group would get a `StoreError`. `run_write` calls it.
     """
 
     _write: Write[ItemT, ResultT] = attrs.field(alias="write")
-    _run_sync: RunSync = attrs.field(alias="run_sync")
+    _run_write: RunWrite[ItemT, ResultT] = attrs.field(alias="run_write")
     # Not yet in a group, first come first. While `_leading` is true, somebody has been made the
     # leader and will look here again; while it is false, this is empty.
     _queue: dict[_Waiter[ItemT, ResultT], None] = attrs.field(factory=dict, init=False)
@@ -98,14 +100,16 @@ class GroupCommit(Generic[ItemT, ResultT]):
     async def _lead(self) -> None:
         """Write everything that is queued. The calling task is the first of the queue."""
         self._leading = True
+        # Whoever can run now, and has something to write, gets into the group, too.
+        await trio.lowlevel.cancel_shielded_checkpoint()
         group = list(self._queue)
         self._queue.clear()
-        writing = _Writing(self._write, [waiter.item for waiter in group])
+        writing = Writing(self._write, [waiter.item for waiter in group])
         try:
             with trio.CancelScope(shield=True):
-                await self._run_sync(writing)
+                await self._run_write(writing)
         except BaseException:
-            # In the main task a KeyboardInterrupt passes any shield, and `run_sync` may break.
+            # In the main task a KeyboardInterrupt passes any shield, and `run_write` may break.
             if writing.started:
                 self._deliver(group, writing.results)
             else:

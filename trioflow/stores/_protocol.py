@@ -43,6 +43,22 @@ class Head:
     created: float = 0.0
     ended: float | None = None
 
+    def moved(self, status: str, seq: int, due: float | None, ended: float | None) -> Head:
+        """Return the head after a commit: what a commit may change, changed."""
+        return Head(
+            self.id,
+            self.workflow,
+            status,
+            seq,
+            self.labels,
+            due,
+            self.parent,
+            self.owner,
+            self.fence,
+            self.created,
+            ended,
+        )
+
 
 class Store(Protocol):
     """Keeps executions. An async context manager: open inside, closed outside.

@@ -6,9 +6,43 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import attrs
 import trio
 
 T = TypeVar("T")
+
+# A write that takes no longer than this (seconds: of itself, and for each entry of its group) is
+# waited for on the spot. To go to a thread and back takes 0.1 ms on an idle machine and many
+# times that beside busy threads, and what the entries take is Python's time wherever it is spent.
+QUICK = 0.001
+QUICK_EACH = 0.00005
+
+# After a write that was slow, so many go to a thread before the next trial; each trial that
+# fails doubles it. A checkpoint of the log is a lone slow write; a slow disk is slow every time.
+_FEWEST, _MOST = 8, 8_192
+
+
+@attrs.define(eq=False)
+class Pace:
+    """Whether a disk is so quick that to wait for it is cheaper than to send a thread."""
+
+    _in_threads: int = 0
+    _penalty: int = _FEWEST
+
+    def is_quick(self) -> bool:
+        """Whether the next write is to be waited for on the spot; then `note` how long it took."""
+        if self._in_threads:
+            self._in_threads -= 1
+            return False
+        return True
+
+    def note(self, seconds: float, entries: int) -> None:
+        """Take in how long a write on the spot has taken."""
+        if seconds > QUICK + entries * QUICK_EACH:
+            self._in_threads = self._penalty
+            self._penalty = min(_MOST, self._penalty * 2)
+        else:
+            self._penalty = _FEWEST
 
 
 async def run_in_thread(function: Callable[[], T]) -> T:
