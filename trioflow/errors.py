@@ -31,8 +31,14 @@ class Problem:
         return f"{self.path}: {self.message}"
 
 
+# A generated document repeats its fault in every step; the end of the message is to be seen, too.
+_MOST_LISTED = 50
+
+
 def _listing(problems: Sequence[Problem]) -> str:
-    return "".join(f"\n- {problem.path}: {problem.message}" for problem in problems)
+    lines = [f"\n- {problem.path}: {problem.message}" for problem in problems[:_MOST_LISTED]]
+    left = len(problems) - len(lines)
+    return "".join(lines) + (f"\n- and {left} more" if left else "")
 
 
 def _count(problems: Sequence[object]) -> str:

@@ -1136,3 +1136,16 @@ def test_an_undo_of_an_item_names_the_output_of_that_item():
     step["compensate"] = {"action": "undo", "parameters": {"box": "${pack.bux}"}}
     with pytest.raises(DefinitionError, match="rules it out"):
         load_workflow({"id": "w", "steps": [step]})
+
+
+def test_a_message_tells_of_fifty_problems_and_counts_the_others() -> None:
+    steps = [{"id": f"s{number}", "action": "x", "colour": "red"} for number in range(1_000)]
+    with pytest.raises(DefinitionError) as caught:
+        load_workflow({"id": "w", "steps": steps})
+
+    lines = str(caught.value).splitlines()
+
+    assert 1_000 == len(caught.value.problems)
+    assert "the workflow has 1000 problems:" == lines[0]
+    assert 1 + 50 + 1 == len(lines)
+    assert "- and 950 more" == lines[-1]
