@@ -1,0 +1,223 @@
+"""Pages of the documentation as programs: their blocks, done one after the other in a folder.
+
+What a block is follows from the words behind its fence:
+
+* ``json order.workflow.json``: a file, which is written into the folder. So with any language.
+* ``console``: a session. Each command is given, and has to print what stands below it, but for
+  instants, durations and spaces. A line ``…`` stands for any lines, a last ``…`` in a line for the
+  rest of it.
+* ``sh``: commands that have to succeed.
+* ``python``: code, which sees what the blocks before it have made, and may `await`. If a
+  ``text`` block follows it at once, that is what it has to print.
+* ``json``, ``yaml``, ``toml``: must be readable; what has the look of a workflow must be one.
+
+A comment says what a reader need not see: ``<!-- folder: examples/order -->`` puts the files of a
+folder there, ``<!-- python: … -->`` is code, ``<!-- sh: … -->`` are commands, whatever they exit
+with, and ``<!-- not run: … -->`` excuses the next block.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+import yaml
+
+import trioflow
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 120
+
+_PARTS = re.compile(
+    r"^<!-- (?P<word>folder|python|sh|not run):(?P<said>.*?)-->$"
+    r"|^```(?P<language>\w+)[ ]?(?P<file>[^\n]*)\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+# Programs as they are called in a terminal, of this very interpreter, wherever it was installed.
+_PROGRAMS = {
+    "trioflow": "-c 'import sys; from trioflow.cli import main; sys.exit(main())'",
+    "python": "",
+    "pytest": "-m pytest -p no:cacheprovider",
+}
+
+
+@attrs.frozen
+class Block:
+    """One fenced block, or what stands in a comment for it."""
+
+    place: str
+    language: str
+    file: str
+    code: str
+    # Why it is not run, if it is not.
+    excuse: str = ""
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Yield the blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    excuse = ""
+    for found in _PARTS.finditer(text):
+        place = f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1}"
+        word, said = found["word"], (found["said"] or "").strip("\n")
+        if word == "not run":
+            excuse = said.strip() or "?"
+        elif word == "folder":
+            yield Block(place, "folder", "", said.strip())
+        elif word == "python":
+            yield Block(place, "python", "", textwrap.dedent(said.removeprefix(" ")))
+        elif word == "sh":
+            yield Block(place, "hidden", "", said)
+        else:
+            yield Block(place, found["language"], found["file"].strip(), found["code"], excuse)
+            excuse = ""
+
+
+@attrs.define(eq=False)
+class Reader:
+    """Somebody who does what a page says, in a folder of his own."""
+
+    folder: Path
+    programs: Path
+    names: dict[str, Any] = attrs.field(factory=lambda: {"__name__": "__main__"})
+    # What the Python block before has printed, if there was one.
+    printed: str | None = None
+
+    def do(self, block: Block) -> None:
+        """Do what a block says; `AssertionError` if it does not come out as is written there."""
+        printed, self.printed = self.printed, None
+        if block.excuse:
+            return
+        if block.file:
+            path = self.folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.code, encoding="utf-8")
+        does = _DOES.get(block.language)
+        if does is not None:
+            does(self, block)
+        elif block.language == "text" and printed is not None:
+            assert normal(block.code) == normal(printed), block.place
+
+    def _folder(self, block: Block) -> None:
+        shutil.copytree(ROOT / block.code, self.folder, dirs_exist_ok=True)
+
+    def _python(self, block: Block) -> None:
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        code = compile(block.code, block.place, "exec", flags=flags)
+        if block.file:
+            return
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            if code.co_flags & inspect.CO_COROUTINE:
+                trio.run(eval, code, self.names)
+            else:
+                exec(code, self.names)
+        self.printed = output.getvalue()
+
+    def _console(self, block: Block) -> None:
+        for part in re.split(r"^\$ ", block.code, flags=re.MULTILINE)[1:]:
+            command, _, expected = part.partition("\n")
+            while command.endswith("\\"):
+                more, _, expected = expected.partition("\n")
+                command = f"{command[:-1]} {more.removeprefix('> ')}"
+            output = self._give(command).stdout
+            assert _is_as_written(normal(expected), normal(output)), "\n".join(
+                (f"{block.place}: $ {command}", "-- written --", expected, "-- seen --", output)
+            )
+
+    def _hidden(self, block: Block) -> None:
+        self._give(block.code)
+
+    def _sh(self, block: Block) -> None:
+        done = self._give(f"set -e\n{block.code}")
+        assert 0 == done.returncode, f"{block.place}\n{done.stdout}"
+
+    def _give(self, command: str) -> subprocess.CompletedProcess[str]:
+        # The programs are to use what this process tests, be it the checkout or a wheel.
+        found = str(Path(trioflow.__file__).parents[1])
+        return subprocess.run(
+            command,
+            shell=True,
+            check=False,
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "PATH": os.pathsep.join([str(self.programs), os.environ["PATH"]]),
+                "PYTHONPATH": os.pathsep.join(filter(None, [found, os.environ.get("PYTHONPATH")])),
+                "COLUMNS": "100",
+                "NO_COLOR": "1",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+        )
+
+    def _data(self, block: Block) -> None:
+        found = _READS[block.language](block.code)
+        if isinstance(found, Mapping) and "id" in found and {"steps", "nodes"} & found.keys():
+            trioflow.load_workflow(found)
+
+
+_DOES: Mapping[str, Callable[[Reader, Block], None]] = {
+    "folder": Reader._folder,
+    "python": Reader._python,
+    "console": Reader._console,
+    "sh": Reader._sh,
+    "hidden": Reader._hidden,
+    "json": Reader._data,
+    "yaml": Reader._data,
+    "toml": Reader._data,
+}
+_READS: Mapping[str, Callable[[str], Any]] = {
+    "json": json.loads,
+    "yaml": yaml.safe_load,
+    "toml": tomllib.loads,
+}
+
+
+def programs(folder: Path) -> Path:
+    """Make the programs that pages call, and return the folder in which they are."""
+    folder.mkdir()
+    for name, arguments in _PROGRAMS.items():
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
+        program.chmod(0o755)
+    return folder
+
+
+def normal(text: str) -> list[str]:
+    """Return the lines of a text without instants, durations, and the spaces around them."""
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE", text)
+    text = re.sub(r"\b[0-9.]+ ?(?:ms|s|min \d+ s)(?![a-z])", "TIME", text)
+    # Bars of time are as long as it took.
+    text = re.sub(r"[█░▏▎▍▌▋▊▉]+", "", text)
+    return [" ".join(line.split()) for line in text.strip("\n").splitlines()]
+
+
+def _is_as_written(expected: list[str], seen: list[str]) -> bool:
+    if not expected:
+        return not seen
+    first, *rest = expected
+    if first == "…":
+        return any(_is_as_written(rest, seen[start:]) for start in range(len(seen) + 1))
+    if not seen:
+        return False
+    same = first == seen[0] or (first.endswith("…") and seen[0].startswith(first[:-1]))
+    return same and _is_as_written(rest, seen[1:])

@@ -1,0 +1,94 @@
+"""Every block of every page does what the page says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.documentation.pages import ROOT, Block, Reader, blocks, normal, programs
+
+PAGES = tuple(
+    page
+    for page in sorted(
+        [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/README.md")]
+    )
+    if any(block.language != "folder" for block in blocks(page))
+)
+SLOW = {"console", "sh"}
+
+
+def _marked(page: Path) -> object:
+    """A page with programs in it takes seconds."""
+    slow = any(block.language in SLOW and not block.excuse for block in blocks(page))
+    name = page.relative_to(ROOT).as_posix()
+    return pytest.param(page, id=name, marks=pytest.mark.slow if slow else ())
+
+
+@pytest.mark.parametrize("page", tuple(map(_marked, PAGES)))
+def test_a_page_does_what_it_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    reader = Reader(folder, programs(tmp_path / "programs"))
+    for block in blocks(page):
+        try:
+            reader.do(block)
+        except AssertionError:
+            raise
+        except Exception as error:
+            raise AssertionError(f"{block.place}: {error}") from error
+
+
+def test_who_is_excused_says_why() -> None:
+    excuses = [block for page in PAGES for block in blocks(page) if block.excuse]
+
+    assert [] == [block.place for block in excuses if len(block.excuse.split()) < 3]
+
+
+@pytest.mark.parametrize(
+    ("written", "seen", "same"),
+    (
+        ("a\nb\n", "a\nb\n", True),
+        ("a\nb\n", "a\n", False),
+        ("a\n", "a\nb\n", False),
+        ("a\n…\nd\n", "a\nb\nc\nd\n", True),
+        ("a\n…\nd\n", "a\nb\nc\n", False),
+        ("took 0.31 s\n", "took 12 ms\n", True),
+        ("digest=123…\n", "digest=1234567\n", True),
+        ("digest=124…\n", "digest=1234567\n", False),
+    ),
+    ids=str,
+)
+def test_what_counts_as_the_same(written: str, seen: str, same: bool, tmp_path: Path) -> None:
+    (tmp_path / "seen").write_text(seen)
+    reader = Reader(tmp_path, programs(tmp_path / "programs"))
+    block = Block("page:1", "console", "", f"$ cat seen\n{written}")
+    if same:
+        reader.do(block)
+    else:
+        with pytest.raises(AssertionError, match="page:1"):
+            reader.do(block)
+
+
+def test_python_sees_what_came_before_and_may_wait(tmp_path: Path) -> None:
+    reader = Reader(tmp_path, tmp_path)
+    reader.do(Block("page:1", "python", "", "import trio\nx = 1\n"))
+    reader.do(Block("page:2", "python", "", "await trio.sleep(0)\nprint(x + 1)\n"))
+    reader.do(Block("page:3", "text", "", "2\n"))
+    reader.do(Block("page:4", "python", "", "print(x)\n"))
+    with pytest.raises(AssertionError, match="page:5"):
+        reader.do(Block("page:5", "text", "", "2\n"))
+
+
+def test_a_workflow_must_be_one(tmp_path: Path) -> None:
+    import trioflow
+
+    with pytest.raises(trioflow.DefinitionError):
+        Reader(tmp_path, tmp_path).do(Block("page:1", "json", "", '{"id": "w", "steps": [{}]}'))
+
+
+def test_instants_and_durations_are_no_difference() -> None:
+    assert ["DATE after TIME x"] == normal("2026-11-25 21:21:36   after 0.73 s x  ██░░\n")
