@@ -28,6 +28,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -70,21 +71,29 @@ class Block:
 
 def blocks(page: Path) -> Iterator[Block]:
     """Yield the blocks of a page, in order."""
+    for block, _, _ in _placed(page):
+        yield block
+
+
+def _placed(page: Path) -> Iterator[tuple[Block, int, int]]:
+    """Yield the blocks of a page, and from where to where each goes."""
     text = page.read_text(encoding="utf-8")
     excuse = ""
     for found in _PARTS.finditer(text):
+        where = found.span()
         place = f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1}"
         word, said = found["word"], (found["said"] or "").strip("\n")
         if word == "not run":
             excuse = said.strip() or "?"
         elif word == "folder":
-            yield Block(place, "folder", "", said.strip())
+            yield Block(place, "folder", "", said.strip()), *where
         elif word == "python":
-            yield Block(place, "python", "", textwrap.dedent(said.removeprefix(" ")))
+            yield Block(place, "python", "", textwrap.dedent(said.removeprefix(" "))), *where
         elif word == "sh":
-            yield Block(place, "hidden", "", said)
+            yield Block(place, "hidden", "", said), *where
         else:
-            yield Block(place, found["language"], found["file"].strip(), found["code"], excuse)
+            language, file = found["language"], found["file"].strip()
+            yield Block(place, language, file, found["code"], excuse), *where
             excuse = ""
 
 
@@ -97,6 +106,8 @@ class Reader:
     names: dict[str, Any] = attrs.field(factory=lambda: {"__name__": "__main__"})
     # What the Python block before has printed, if there was one.
     printed: str | None = None
+    # Instead of comparing what is printed: sessions as they come out now.
+    writes: list[str] | None = None
 
     def do(self, block: Block) -> None:
         """Do what a block says; `AssertionError` if it does not come out as is written there."""
@@ -122,20 +133,33 @@ class Reader:
         if block.file:
             return
         output = io.StringIO()
-        with contextlib.redirect_stdout(output):
+        with contextlib.redirect_stdout(output), self._at_home():
             if code.co_flags & inspect.CO_COROUTINE:
                 trio.run(eval, code, self.names)
             else:
                 exec(code, self.names)
         self.printed = output.getvalue()
 
+    @contextlib.contextmanager
+    def _at_home(self) -> Iterator[None]:
+        """The modules of the folder can be imported, and are not there for others."""
+        before = set(sys.modules)
+        sys.path.insert(0, str(self.folder))
+        try:
+            yield
+        finally:
+            sys.path.remove(str(self.folder))
+            for name in set(sys.modules) - before:
+                if str(getattr(sys.modules[name], "__file__", "")).startswith(str(self.folder)):
+                    del sys.modules[name]
+
     def _console(self, block: Block) -> None:
-        for part in re.split(r"^\$ ", block.code, flags=re.MULTILINE)[1:]:
-            command, _, expected = part.partition("\n")
-            while command.endswith("\\"):
-                more, _, expected = expected.partition("\n")
-                command = f"{command[:-1]} {more.removeprefix('> ')}"
+        for written, expected in _commands(block.code):
+            command = _in_one_line(written)
             output = self._give(command).stdout
+            if self.writes is not None:
+                self.writes.append(f"$ {written}\n{output}")
+                continue
             assert _is_as_written(normal(expected), normal(output)), "\n".join(
                 (f"{block.place}: $ {command}", "-- written --", expected, "-- seen --", output)
             )
@@ -192,6 +216,20 @@ _READS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
+def _commands(session: str) -> Iterator[tuple[str, str]]:
+    """Yield each command of a session as it is written, and what it is to print."""
+    for part in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]:
+        written, _, expected = part.partition("\n")
+        while written.endswith("\\"):
+            more, _, expected = expected.partition("\n")
+            written = f"{written}\n{more}"
+        yield written, expected
+
+
+def _in_one_line(command: str) -> str:
+    return re.sub(r"\\\n(> )?", " ", command)
+
+
 def programs(folder: Path) -> Path:
     """Make the programs that pages call, and return the folder in which they are."""
     folder.mkdir()
@@ -221,3 +259,27 @@ def _is_as_written(expected: list[str], seen: list[str]) -> bool:
         return False
     same = first == seen[0] or (first.endswith("…") and seen[0].startswith(first[:-1]))
     return same and _is_as_written(rest, seen[1:])
+
+
+def rewrite(page: Path, folder: Path, programs: Path) -> None:
+    """Write into a page what its sessions print now; somebody has to read the difference."""
+    text = page.read_text(encoding="utf-8")
+    reader = Reader(folder, programs, writes=[])
+    parts, end = [], 0
+    for block, start, stop in _placed(page):
+        parts.append(text[end:start])
+        end = stop
+        reader.do(block)
+        written, reader.writes = "".join(reader.writes or ()), []
+        parts.append(f"```console\n{written}```" if written else text[start:stop])
+    page.write_text("".join([*parts, text[end:]]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place, "folder")
+            folder.mkdir()
+            page = Path(name).absolute()
+            os.chdir(folder)
+            rewrite(page, folder, programs(Path(place, "programs")))
