@@ -122,7 +122,7 @@ class Reader:
         if does is not None:
             does(self, block)
         elif block.language == "text" and printed is not None:
-            assert normal(block.code) == normal(printed), block.place
+            assert normal(block.code) == normal(printed), f"{block.place}\n{printed}"
 
     def _folder(self, block: Block) -> None:
         shutil.copytree(ROOT / block.code, self.folder, dirs_exist_ok=True)
