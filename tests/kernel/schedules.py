@@ -137,7 +137,7 @@ class Schedule:
             return self.case.outcomes[address.step][0]
         number = self._answered.get(name, 0)
         self._answered[name] = number + 1
-        outcomes = self.case.outcomes[str(attrs.evolve(address, item=None))]
+        outcomes = self.case.outcomes[str(address._replace(item=None))]
         return outcomes[min(number + (address.item or 0), len(outcomes) - 1)]
 
     def _let_time_pass(self) -> None:

@@ -121,11 +121,15 @@ class Plan:
     actions: frozenset[str]
     workflows: frozenset[str]
     # What references see as ``workflow``.
-    about_itself: Mapping[str, Any] = attrs.field(init=False, repr=False)
+    about_itself: Mapping[str, Any] = attrs.field(
+        default=attrs.Factory(lambda plan: _about(plan.workflow), takes_self=True),
+        init=False,
+        repr=False,
+    )
 
-    @about_itself.default
-    def _say_what_it_is(self) -> Mapping[str, Any]:
-        return {"id": self.workflow.id, "version": self.workflow.version}
+
+def _about(workflow: Workflow) -> Mapping[str, Any]:
+    return {"id": workflow.id, "version": workflow.version}
 
 
 # ---- who waits for whom ----

@@ -108,3 +108,12 @@ def _copy(value: Any) -> Any:
             return [_copy(item) for item in value]
         case _:
             return {str.__str__(key): _copy(item) for key, item in value.items()}
+
+
+def fresh(value: Any) -> Any:
+    """Return a copy of a JSON value that shares no list and no object with it."""
+    if type(value) is dict:
+        return {key: fresh(item) for key, item in value.items()}
+    if type(value) is list:
+        return [fresh(item) for item in value]
+    return value

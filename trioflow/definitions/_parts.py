@@ -46,6 +46,10 @@ def _seconds(value: float | str | None) -> float | None:
     return value  # type: ignore[return-value]
 
 
+def _always_seconds(value: float | str) -> float:
+    return value  # type: ignore[return-value]
+
+
 @attrs.frozen(kw_only=True)
 class Retry:
     """How often, and when, an attempt is repeated.
@@ -56,9 +60,9 @@ class Retry:
     """
 
     max_attempts: int = 3
-    initial_delay: float = attrs.field(default=1.0, converter=_seconds)
+    initial_delay: float = attrs.field(default=1.0, converter=_always_seconds)
     multiplier: float = 2.0
-    max_delay: float = attrs.field(default=60.0, converter=_seconds)
+    max_delay: float = attrs.field(default=60.0, converter=_always_seconds)
     jitter: Literal["full", "none"] = "full"
     max_elapsed: float | None = attrs.field(default=None, converter=_seconds)
     on: tuple[str, ...] | None = attrs.field(default=None, converter=_as_tuple)

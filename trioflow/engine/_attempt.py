@@ -17,7 +17,7 @@ import trio
 from trioflow.actions._action import Action
 from trioflow.actions._context import ActionContext
 from trioflow.definitions._references import reveal
-from trioflow.definitions._schemas import Schema, to_json
+from trioflow.definitions._schemas import Schema, fresh, to_json
 from trioflow.engine._failures import failure_of, redact, redact_text
 from trioflow.errors import SchemaValidationError
 from trioflow.kernel import _facts as f
@@ -103,7 +103,8 @@ async def perform(
     error: BaseException | None = None
     returned = False
     output: Any = None
-    parameters = reveal(command.parameters, secrets)
+    # A copy in any case: what the action does to it, the next attempt must not see.
+    parameters = reveal(command.parameters, secrets) if secrets else fresh(command.parameters)
     try:
         with attempt.scope:
             output = await caller.call(action, parameters, context)

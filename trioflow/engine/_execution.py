@@ -412,7 +412,7 @@ def receipt(execution_id: str, status: str, events: Sequence[e.Event]) -> Receip
     )
 
 
-def _names(events: Sequence[e.Event], event_type: type[Any]) -> tuple[str, ...]:
+def _names(events: Sequence[Any], event_type: type[Any]) -> tuple[str, ...]:
     """Return the steps and items (``pay[3]``) of all events of one type."""
     return tuple(
         event.step if event.item is None else f"{event.step}[{event.item}]"

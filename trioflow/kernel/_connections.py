@@ -43,11 +43,12 @@ def scope(
 
 def item_values(state: State, record: StepRecord) -> list[Any]:
     """Return the values of a step's items, as of its start."""
-    if record.values is None:
+    values = record.values
+    if values is None:
         assert record.planned.items is not None
         seen = scope(state, input=record.input, unseen=record.unseen)
-        record.values = record.planned.items.resolve(seen)
-    return record.values
+        values = record.values = record.planned.items.resolve(seen)
+    return values
 
 
 def item_scope(state: State, unit: Unit, seen: Scope) -> Scope:

@@ -11,7 +11,7 @@ Everything that is not determined by the history comes in here: instants, and th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -19,11 +19,11 @@ from trioflow.errors import Problem
 from trioflow.kernel._events import Failure
 
 
-@attrs.frozen(cache_hash=True)
-class Address:
+class Address(NamedTuple):
     """One series of attempts: of a step's action (or of one item of it), of a fallback, of an undo.
 
-    `role` is ``step``, ``fallback`` or ``compensate``.
+    `role` is ``step``, ``fallback`` or ``compensate``. A tuple, because it is the key of so much:
+    its hash is not computed in Python.
     """
 
     step: str
