@@ -84,10 +84,12 @@ def _can_be_kept(old: State, step_id: str) -> bool:
     return record.status in _EVENTS
 
 
-def kept_in_order(old: State, again: Collection[str]) -> list[StepRecord]:
+def kept_in_order(old: State, plan: Plan, again: Collection[str]) -> list[StepRecord]:
     """Return the records of the kept steps, in the order in which they had ended."""
     # What the fork's document lacks is out of the way if it came after a step that runs again.
-    gone = with_all_after(old.plan, [step for step in again if step in old.plan.index])
+    # What comes after what is otherwise for the fork's own document to say.
+    after = with_all_after(old.plan, [step for step in again if step in old.plan.index])
+    gone = {step for step in after if step not in plan.index}
     # The facts are in the order in which steps ended.
     return [
         old.step(step_id)

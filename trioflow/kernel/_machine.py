@@ -250,10 +250,10 @@ class Machine(Beginning):
         old: State = fact.old
         check_forkable(old, self.plan, fact.from_steps)
         again = running_again(old, self.plan, fact.from_steps)
-        for record in kept_in_order(old, again):
+        for record in kept_in_order(old, self.plan, again):
             check_fits(old, self.plan, record)
         self._begin(fact, {**old.input, **fact.input}, forked_from=old.id)
-        for record in kept_in_order(old, again):
+        for record in kept_in_order(old, self.plan, again):
             if record.id in again:
                 continue
             mine = self.state.step(record.id)
