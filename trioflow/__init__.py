@@ -6,7 +6,8 @@ The house has floors, and imports only go down:
 * `trioflow.definitions`: workflows as values and documents; conditions and references.
 * `trioflow.kernel`: the rules of one execution, sans-IO.
 * `trioflow.stores` and `trioflow.actions`: disk, network, and what users write.
-* `trioflow.engine`: the driver on trio; `trioflow.testing`, `trioflow.blocking`, `trioflow.aio`.
+* `trioflow.engine`: the driver on trio; `trioflow.testing`, `trioflow.blocking`, `trioflow.aio`,
+  and `trioflow.pictures`, which draws workflows and executions.
 * `trioflow.cli`: the command line, made of what anybody can import.
 """
 
@@ -111,7 +112,16 @@ _HOMES = {
     }.items()
     for name in names
 }
-_MODULES = ("aio", "blocking", "errors", "events", "expressions", "testing")
+_MODULES = (
+    "aio",
+    "blocking",
+    "errors",
+    "events",
+    "expressions",
+    "pictures",
+    "testing",
+    "timelines",
+)
 
 __all__ = [
     "ActionCall",

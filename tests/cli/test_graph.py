@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -111,3 +112,25 @@ def test_large_levels_meet_in_a_junction(do: Any, store_document: Any, form: str
 
 def test_a_file_that_is_not_there(do: Any) -> None:
     assert 'there is no file "no.json"' in do("graph", "no.json", exits=2).stderr
+
+
+def test_svg(run_tea: Any, do: Any) -> None:
+    run_tea("--id", "one", exits=3)
+    plain = ET.fromstring(do("graph", "tea.json", "--format", "svg").stdout)
+    coloured = ET.fromstring(do("graph", "one", "--format", "svg").stdout)
+
+    def classes(svg: ET.Element) -> dict[str | None, str | None]:
+        return {
+            group.get("data-step"): group.get("class")
+            for group in svg.iter("{http://www.w3.org/2000/svg}g")
+            if group.get("data-step")
+        }
+
+    assert ["boil", "steep", "milk", "serve"] == list(classes(plain))
+    assert {"step action"} == set(classes(plain).values())
+    assert {
+        "boil": "step action completed",
+        "steep": "step action completed",
+        "milk": "step action skipped",
+        "serve": "step action paused",
+    } == classes(coloured)

@@ -297,3 +297,20 @@ def test_list_by_label_and_age(tmp_path: Path) -> None:
     assert ["x2", "x1", "x0"] == listed("--newer", "1h")
     assert [] == listed("--older", "1h")
     assert ["x1"] == listed("--before", "x2", "--limit", "1")
+
+
+def test_show_the_times_alone(run_tea: Any, do: Any) -> None:
+    run_tea("--id", "one", "-i", "guest=Ada")
+    lines = do("show", "one", "--timeline").stdout.splitlines()
+    chart = lines[lines.index("Timeline") + 1 :]
+
+    assert "one  COMPLETED" == lines[0]
+    assert ["boil", "steep", "milk", "serve"] == [line.split()[0] for line in chart[1:5]]
+    assert "✗" in chart[2]
+    assert chart[3].endswith("SKIPPED")
+    assert chart[-1].startswith("█ attempt   ✗ failed")
+    assert "Connections" not in lines
+
+
+def test_the_times_alone_are_no_json(do: Any) -> None:
+    assert "--json has its times" in do("show", "one", "--timeline", "--json", exits=2).stderr

@@ -17,8 +17,8 @@ from trioflow.cli._errors import explain, guarded
 from trioflow.cli._output import LenientStream, Screen
 from trioflow.cli._progress import LiveProgress, PlainProgress, visible
 from trioflow.cli._text import bar, duration, inline, instant, plain, pretty
-from trioflow.cli._timeline import Row, Timeline
 from trioflow.errors import ProtocolError
+from trioflow.timelines import Row, Timeline
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ from trioflow.cli._progress import FRAME, Progress, make_progress
 from trioflow.cli._prompt import Answers, Left, LineReader, ask
 from trioflow.cli._secrets import read_secrets
 from trioflow.cli._signals import Interrupts
-from trioflow.cli._timeline import Timeline
 from trioflow.cli._workflows import load_workflows
 from trioflow.definitions import Workflow, load_workflow
 from trioflow.engine import Engine, Execution, Snapshot, look, open_engine
 from trioflow.errors import ExecutionError, InvalidRequest
+from trioflow.timelines import Timeline
 
 # Seconds until an execution goes on for which everything is there, by far.
 MOMENT = 2.0

@@ -19,12 +19,12 @@ from trioflow.cli._options import Job
 from trioflow.cli._output import Screen, err, print_json
 from trioflow.cli._progress import Progress, make_progress
 from trioflow.cli._signals import Interrupts
-from trioflow.cli._timeline import ENDED, Timeline
 from trioflow.cli._words import step_words
 from trioflow.engine import Requester, Snapshot, look
 from trioflow.errors import UnknownAction, UnknownWorkflow
 from trioflow.events import StoppingStarted
 from trioflow.stores import Store, open_store
+from trioflow.timelines import ENDED, Timeline
 
 # Leaves the request, and returns the seq of the history by then.
 Ask = Callable[[Requester], Awaitable[int]]

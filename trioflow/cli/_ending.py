@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from trioflow.cli._errors import EXIT_CODES, INTERRUPTED, PAUSED
 from trioflow.cli._options import Job
 from trioflow.cli._output import Screen, is_terminal, print_json
-from trioflow.cli._timeline import ENDED, Timeline
 from trioflow.cli._words import answers, failure_tree, waiting_words
+from trioflow.timelines import ENDED, Timeline
 
 if TYPE_CHECKING:
     from trioflow.engine import Execution, Snapshot

@@ -27,7 +27,8 @@ COMMANDS = {
     "pause": ("_steer", "Let an execution start nothing more, until it is resumed."),
     "fork": ("_fork", "Run some steps of an ended execution again, as a new one."),
     "recover": ("_recover", "Continue all executions that are open."),
-    "graph": ("_graph", "Draw a workflow, or an execution, as Mermaid or DOT."),
+    "graph": ("_graph", "Draw a workflow, or an execution, as Mermaid, DOT or SVG."),
+    "report": ("_report", "Write a page of HTML about one execution."),
     "schema": ("_check", "Print the JSON Schema of workflow documents."),
 }
 

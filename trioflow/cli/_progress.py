@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from trioflow import events as e
 from trioflow.cli._output import STYLES, Screen
 from trioflow.cli._text import bar, duration, since
-from trioflow.cli._timeline import ENDED, Row, Timeline
 from trioflow.cli._words import attempt_words, failure_words, step_words, steps_words, tally
 from trioflow.definitions import Workflow
+from trioflow.timelines import ENDED, Row, Timeline
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -11,7 +11,7 @@ import trio
 
 from trioflow.cli._errors import DONE, FAILED, INTERRUPTED, PAUSED
 from trioflow.cli._options import Job, job_options, require_store
-from trioflow.cli._timeline import ENDED
+from trioflow.timelines import ENDED
 
 if TYPE_CHECKING:
     from trioflow import events as e

@@ -12,7 +12,6 @@ import click
 from trioflow.cli._options import DEFAULT_STORE, json_option, store_option, store_to_read
 from trioflow.cli._output import STYLES, Screen
 from trioflow.cli._text import count, duration, inline, instant, pairs, pretty, shorten, since
-from trioflow.cli._timeline import ENDED, Attempt, Row, Timeline
 from trioflow.cli._words import (
     answers,
     attempt_words,
@@ -21,6 +20,7 @@ from trioflow.cli._words import (
     tally,
     waiting_words,
 )
+from trioflow.timelines import ENDED, Attempt, Row, Timeline
 
 if TYPE_CHECKING:
     from trioflow.definitions import PlannedConnection
@@ -39,9 +39,15 @@ _INDENT = "      "
 
 @click.command("show", short_help="Show one execution: what happened, why, and what it waits for.")
 @click.argument("execution_id", metavar="ID")
+@click.option(
+    "--timeline",
+    "only_times",
+    is_flag=True,
+    help="Show only when what was under way, in full width.",
+)
 @store_option
 @json_option
-def show_command(execution_id: str, store: str, as_json: bool) -> None:
+def show_command(execution_id: str, only_times: bool, store: str, as_json: bool) -> None:
     """Show the execution ID.
 
     Its steps and attempts and when they were under way, why steps were skipped, which
@@ -50,6 +56,9 @@ def show_command(execution_id: str, store: str, as_json: bool) -> None:
     import trio
 
     from trioflow.cli._output import out, print_json
+
+    if only_times and as_json:
+        raise click.UsageError("--timeline is a picture; --json has its times already")
 
     async def read() -> Snapshot:
         from trioflow.engine import look
@@ -62,6 +71,8 @@ def show_command(execution_id: str, store: str, as_json: bool) -> None:
     timeline.apply(snapshot.events)
     if as_json:
         print_json(to_json(snapshot, timeline))
+    elif only_times:
+        _Page(out(), snapshot, timeline, store).print_times()
     else:
         _Page(out(), snapshot, timeline, store).print()
 
@@ -87,6 +98,23 @@ class _Page:
         self._connections()
         self._notes()
         self._output()
+
+    def print_times(self) -> None:
+        """Print the head, and when what was under way."""
+        from trioflow.pictures import timeline_text
+
+        self._head()
+        self._title("Timeline")
+        snapshot = self._snapshot
+        text = timeline_text(
+            snapshot.workflow,
+            snapshot.events,
+            now=self._now,
+            width=self._width,
+            ascii_only=self._screen.signs.arrow.isascii(),
+        )
+        for line in text.split("\n"):
+            self._screen.line(line, whole=True)
 
     def _title(self, text: str) -> None:
         self._screen.line()

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from trioflow.cli._text import count, duration, instant, plain, shorten
-from trioflow.cli._timeline import Attempt, Row
 from trioflow.events import Failure
+from trioflow.timelines import Attempt, Row
 
 # A path that `-i` can set: keys that are names, separated by dots.
 _SIMPLE_PATH = re.compile(r"input((?:\.[A-Za-z_][A-Za-z0-9_-]*)+)")

@@ -1,7 +1,8 @@
 """What happened to each step, folded from events: the one thing that is drawn in several ways.
 
-The live progress feeds it events as they come, `show` a whole history. It only arranges; what an
-execution is and waits for, the engine says. Events that it does not know change nothing.
+The live progress of the command line feeds it events as they come, a picture a whole history. It
+only arranges; what an execution is and waits for, the engine says. Events that it does not know
+change nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import attrs
 
 from trioflow import events as e
 from trioflow.definitions import Plan
+
+__all__ = ["ENDED", "Attempt", "Gap", "Row", "Spell", "Timeline"]
 
 ENDED = frozenset({"COMPLETED", "FAILED", "SKIPPED", "CANCELLED"})
 
@@ -49,6 +52,30 @@ class Attempt:
 
 
 @attrs.define(eq=False)
+class Spell:
+    """A time in which a step waits or something else works for it.
+
+    `kind` is ``waiting`` (for somebody: the step is PAUSED), ``asleep`` or ``child``; `what` says
+    for what, or which execution the child is.
+    """
+
+    kind: str
+    what: str
+    began_at: float
+    ended_at: float | None = None
+    item: int | None = None
+
+
+@attrs.frozen
+class Gap:
+    """A time in which no engine had the execution: its process ended, or it was interrupted."""
+
+    began_at: float
+    ended_at: float
+    why: str
+
+
+@attrs.define(eq=False)
 class Row:
     """One step."""
 
@@ -75,6 +102,7 @@ class Row:
     # While PAUSED: what it waits for, in words.
     waits: str = ""
     wake: float | None = None
+    spells: list[Spell] = attrs.field(factory=list)
 
     @property
     def tries(self) -> int:
@@ -106,9 +134,19 @@ class Row:
             if role in (None, attempt.role) and item in (None, attempt.item):
                 attempt.end(at, outcome, failure)
 
+    def end_spells(self, at: float, *kinds: str, item: int | None = None) -> None:
+        """End the spells of these kinds (of any, without); with an item only those of it."""
+        for spell in self.spells:
+            is_meant = (not kinds or spell.kind in kinds) and item in (None, spell.item)
+            if spell.ended_at is None and is_meant:
+                spell.ended_at = at
+
 
 class Timeline:
-    """All steps of one execution, and the execution itself."""
+    """All steps of one execution, and the execution itself.
+
+    `rows` are the steps by id, in the order of the document. Instants are seconds since the epoch.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.rows: dict[str, Row] = {
@@ -122,6 +160,11 @@ class Timeline:
         self.seq = 0
         # What somebody asked for, or what befell the whole: (instant, in words).
         self.notes: list[tuple[float, str]] = []
+        self.gaps: list[Gap] = []
+        # The last that its engine recorded, and when that was left.
+        self._seen_at = 0.0
+        self._last_at = 0.0
+        self._left_at: float | None = None
 
     @property
     def ended(self) -> int:
@@ -134,8 +177,43 @@ class Timeline:
             if event.seq <= self.seq:
                 continue
             self.seq = event.seq
+            self._last_at = event.at
+            self._look_for_gap(event)
             if (handler := _HANDLERS.get(type(event))) is not None:
                 handler(self, event)
+
+    def last_instant(self, now: float | None = None) -> float:
+        """Return where a picture ends: its end, else `now`, but not before the last event."""
+        if self.ended_at is not None:
+            return self.ended_at
+        return self._last_at if now is None else max(now, self._last_at)
+
+    def end_of(self, attempt: Attempt, now: float) -> float:
+        """Return until when an attempt is known to have been under way."""
+        if attempt.ended_at is None:
+            return now
+        if attempt.outcome == "crashed":
+            # It is noticed by whoever comes next.
+            return next(
+                (gap.began_at for gap in self.gaps if gap.ended_at == attempt.ended_at),
+                attempt.ended_at,
+            )
+        return attempt.ended_at
+
+    def _look_for_gap(self, event: e.Event) -> None:
+        if isinstance(event, _REQUESTS):
+            # These come from anybody, also while no engine is there.
+            return
+        if isinstance(event, e.AttemptCrashed):
+            began_at, why = self._seen_at, "crashed"
+        elif self._left_at is not None and not isinstance(event, e.AttemptInterrupted):
+            began_at, why = self._left_at, "interrupted"
+        else:
+            began_at, why = event.at, ""
+        if event.at > began_at:
+            self.gaps.append(Gap(began_at, event.at, why))
+        self._left_at = event.at if isinstance(event, e.AttemptInterrupted) else None
+        self._seen_at = event.at
 
     def row(self, step: str) -> Row:
         return self.rows[step]
@@ -209,6 +287,9 @@ class Timeline:
         row.wake = event.wake
         row.items = event.items
         row.waits = ""
+        row.end_spells(event.at, "waiting")
+        if row.type == "sleep":
+            row.spells.append(Spell("asleep", "", event.at))
 
     def _step_paused(self, event: e.StepPaused) -> None:
         row = self.row(event.step)
@@ -223,11 +304,14 @@ class Timeline:
             "items": "decisions about its items",
             "child": f"its child {row.child}",
         }.get(event.kind, event.kind)
+        row.end_spells(event.at, "waiting")
+        row.spells.append(Spell("waiting", row.waits, event.at))
 
     def _step_goes_on(self, event: Any) -> None:
         row = self.row(event.step)
         row.status = "RUNNING"
         row.waits = ""
+        row.end_spells(event.at, "waiting")
 
     def _step_ended(self, event: Any) -> None:
         row = self.row(event.step)
@@ -240,6 +324,7 @@ class Timeline:
         row.late = getattr(event, "late", False)
         outcome = {"COMPLETED": "completed", "FAILED": "failed"}.get(row.status, "stopped")
         row.end_running(event.at, outcome, row.failure)
+        row.end_spells(event.at)
 
     def _item_ended(self, event: Any) -> None:
         row = self.row(event.step)
@@ -249,9 +334,12 @@ class Timeline:
             e.ItemFailed: "failed",
         }.get(type(event), "stopped")
         row.end_running(event.at, outcome, getattr(event, "failure", None), item=event.item)
+        row.end_spells(event.at, "child", item=event.item)
 
     def _child_started(self, event: e.ChildStarted) -> None:
-        self.row(event.step).child = event.execution
+        row = self.row(event.step)
+        row.child = event.execution
+        row.spells.append(Spell("child", event.execution, event.at, item=event.item))
 
     def _compensated(self, event: e.StepCompensated) -> None:
         row = self.row(event.step)
@@ -280,6 +368,16 @@ class Timeline:
 
     def _attempt_unresponsive(self, event: e.AttemptUnresponsive) -> None:
         self.attempt(event).unresponsive = True
+
+
+_REQUESTS = (
+    e.InputReceived,
+    e.DecisionsReceived,
+    e.SignalReceived,
+    e.PauseRequested,
+    e.ResumeRequested,
+    e.CancelRequested,
+)
 
 
 def _decision(decision: Any) -> str:
