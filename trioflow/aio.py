@@ -1,9 +1,9 @@
 """The engine for asyncio programs (FastAPI, aiohttp, anything on that loop).
 
-```python
-async with trioflow.aio.open_engine("sqlite:orders.db", actions=[charge]) as engine:
-    output = await engine.run(order, {"sku": "tea"})
-```
+::
+
+    async with trioflow.aio.open_engine("sqlite:orders.db", actions=[charge]) as engine:
+        output = await engine.run(order, {"sku": "tea"})
 
 The engine lives on a trio thread of its own; the methods are those of `trioflow.Engine` and
 `trioflow.Execution`. Actions run on trio there; mark those that need asyncio with

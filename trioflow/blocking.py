@@ -1,9 +1,9 @@
 """The engine for programs without an event loop: scripts, Flask, notebooks; from any thread.
 
-```python
-with trioflow.blocking.open_engine("sqlite:orders.db", actions=[charge]) as engine:
-    output = engine.run(order, {"sku": "tea"})
-```
+::
+
+    with trioflow.blocking.open_engine("sqlite:orders.db", actions=[charge]) as engine:
+        output = engine.run(order, {"sku": "tea"})
 
 The engine lives on a trio thread of its own; the methods are those of `trioflow.Engine` and
 `trioflow.Execution`, and block. Any number of threads may use them at once.

@@ -2,17 +2,19 @@
 
 Engine tests name pytest-trio's `autojump_clock` themselves: time then moves only when nothing
 else can, so a day of retries takes a millisecond, and `trio.current_time()` tells exactly what
-time it has become.
+time it has become. Where threads are at work, and commit to a file for instance, that clock runs
+away; `run` has one that does not, and that tells a deadlock at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import trio
 
+from trioflow._virtual_time import FOR_EVER, Deadlock, hold, run, settled
 from trioflow.actions._action import Action
 from trioflow.actions._calling import call
 from trioflow.actions._context import ActionContext
@@ -25,11 +27,7 @@ from trioflow.stores._memory import MemoryStore
 from trioflow.stores._protocol import Store
 from trioflow.stores._sqlite import SqliteStore, run_inline
 
-__all__ = ["context", "open_engine"]
-
-# Longer than any workflow waits, so that only a deadlock gets there: virtual time moves when all
-# tasks are blocked, and if no other deadline is left it moves to this one.
-_FOR_EVER = 1e9
+__all__ = ["Deadlock", "context", "hold", "open_engine", "run", "settled"]
 
 
 class _InlineEngine(Engine):
@@ -39,7 +37,9 @@ class _InlineEngine(Engine):
         self, action: Action, parameters: Mapping[str, Any], context: ActionContext
     ) -> Any:
         if action.kind != "sync":
-            return await call(action, parameters, context, limiter=self.thread_limiter)
+            # An async action's time is virtual, and that of the others is not trio's.
+            with nullcontext() if action.kind == "async" else hold():
+                return await call(action, parameters, context, limiter=self.thread_limiter)
         await trio.lowlevel.checkpoint()
         return action.function(**action.bind(parameters, context))
 
@@ -60,7 +60,7 @@ async def open_engine(
     allow: Iterable[str] = (),
     jitter: Callable[[], float] = lambda: 1.0,
     retention: Retention = None,
-    lease: float = _FOR_EVER,
+    lease: float = FOR_EVER,
 ) -> AsyncIterator[Engine]:
     """Open an engine for tests: as `trioflow.open_engine`, but for what needs real time.
 
@@ -72,7 +72,9 @@ async def open_engine(
     """
     if isinstance(store, str):
         store = _inline_store(store)
-    with trio.fail_after(_FOR_EVER):
+    # Virtual time moves when all tasks are blocked. If no other deadline is left it moves to this
+    # one, which is later than any workflow waits: only a deadlock gets there.
+    with trio.fail_after(FOR_EVER):
         async with _open(
             store,
             actions=actions,
