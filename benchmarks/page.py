@@ -1,0 +1,176 @@
+"""The page ``docs/benchmarks.md``: written by a script, so that nobody has to copy figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import memory
+import scenarios
+import startup
+from running import PEERS, Results, Subject
+from tables import Table, figures, goals
+from workloads import Workload
+
+
+@attrs.frozen
+class Machine:
+    """What was measured on, and how. `sync` is in microseconds, `slow_disk` in milliseconds."""
+
+    cpu: str
+    cores: int
+    system: str
+    sync: float
+    python: str
+    sqlite: str
+    trio: str
+    durability: str
+    slow_disk: float
+    scale: float
+    repeat: int
+    timeout: float
+    # How many processes wanted a core in the minute before.
+    load: float
+
+
+INTRODUCTION = """\
+# Benchmarks
+
+This page is written by `benchmarks/compare.py`. Figures of one machine say little about another;
+the ratios in one run say more. To repeat it:
+
+```sh
+python -m pip install .
+python benchmarks/compare.py --others --write docs/benchmarks.md
+python benchmarks/compare.py --peers dbos,langgraph,burr,spiff
+python benchmarks/compare.py --only W1,W2 --slow-disk 4ms
+```
+
+The second needs the network once: each peer gets an environment of its own in a cache folder.
+`--slow-disk` makes every sync take longer, by a library between SQLite and the system.
+
+Other scripts of the folder, each by itself; `nox -s benchmark` runs all of them:
+
+- `parts.py`: where the CPU time of a step goes, by part of the house and by function.
+- `kernel.py`, `graph.py`: what a step costs in a chain of 10 and in a graph of 10,000.
+- `commits.py`: commits a second from 1 to 1,000 tasks, beside a sync of the disk.
+- `cancel.py`: how long it takes to stop 50 child executions.
+- `waiting.py`: 10,000 executions that wait: memory, listing, waking.
+- `startup.py`, `memory.py`, `scenarios.py`: the last section of this page, in more detail.
+
+What needs no clock is guarded by tests (`tests/benchmarks/test_ratios.py`): lines of Python that a
+step takes in a large and in a small graph, and commits for each transaction.
+
+## How it is measured
+
+- Each figure is the median of several processes, each of which does one workload once. All
+  subjects are measured before any is measured again, so that what else the machine does hits all.
+- Steps return `{"n": i}`. Reading a document or building a graph is not counted, nor is the start
+  of the process (but for W6). Each process first executes a few small ones that are not counted.
+- CPU time is user and system time of the process in the measured part.
+- *Bare loop* is what one would write without an engine: `benchmarks/bare.py`, trio and SQLite with
+  shared commits. *Raw limit* is a part of the work alone: SQLite's commits, one after the other (W1
+  and W7) or all in one (W5); trio's tasks and a limiter, without any disk (W2 to W4).
+- In the columns with ÷ is how many times as good trioflow is: 2 is twice the rate, or half the
+  time.
+- W5's memory is what Python's objects (`tracemalloc`) grow by, per execution, in two batches after
+  two others; `waiting.py` has the memory of the process. Nothing is counted while it is timed.
+- W6 kills the process when the first five steps of each execution are recorded. A step that is
+  recorded must not be done again; steps write what they do to a file beside the store.
+"""
+
+ABSENT = """\
+Restate is not among the peers: it needs a server, and this starts none. Wanted in W2 are 1.7 times
+its steps a second, and that is not measured here.
+"""
+
+
+def page(
+    machine: Machine,
+    results: Results,
+    workloads: Sequence[Workload],
+    subjects: Sequence[Subject],
+    others: Mapping[str, Any],
+) -> str:
+    """Return the whole page."""
+    parts = [
+        INTRODUCTION,
+        "## The machine\n",
+        _machine(machine) + "\n",
+        "## Durability in force\n",
+        _durability(results, subjects).markdown() + "\n",
+        _notes(results, subjects),
+        "## Workloads\n",
+        "\n".join(f"- **{workload.name}** {workload.title}" for workload in workloads) + "\n",
+        "## Figures\n",
+        figures(results, workloads, subjects).markdown() + "\n",
+        _failures(results, subjects),
+        ABSENT,
+        "## Goals\n",
+        goals(results, workloads).markdown() + "\n",
+    ]
+    if others:
+        parts += ["## Start, memory, scenarios\n", _others(others) + "\n"]
+    return "\n".join(part for part in parts if part)
+
+
+def _machine(machine: Machine) -> str:
+    rows = {
+        "CPU": f"{machine.cpu}, {machine.cores} cores",
+        "System": machine.system,
+        "One sync of the disk": f"{machine.sync:,.0f} µs (fdatasync of a WAL frame, median of 200)",
+        "Python, SQLite, trio": f"{machine.python}, {machine.sqlite}, {machine.trio}",
+        "Processes for each median": f"{machine.repeat}",
+        "Load in the minute before": f"{machine.load:.1f} on {machine.cores} cores",
+    }
+    if machine.slow_disk:
+        rows["Slow disk"] = f"every sync takes {machine.slow_disk:g} ms longer"
+    if machine.scale != 1:
+        rows["Scale"] = f"{machine.scale:g} of the sizes named below: **not the real workloads**"
+    return "\n".join(f"- {name}: {value}" for name, value in rows.items())
+
+
+def _said(results: Results, name: str, what: str) -> str:
+    said = (found[name].said.get(what, "") for found in results.values() if name in found)
+    # The same for all workloads, but for those without a disk.
+    return next((text for text in said if text not in ("", "none")), "")
+
+
+def _durability(results: Results, subjects: Sequence[Subject]) -> Table:
+    rows = [
+        (
+            subject.title,
+            _said(results, subject.name, "versions"),
+            _said(results, subject.name, "durability"),
+        )
+        for subject in subjects
+    ]
+    return Table("Durability", ("", "version", "SQLite"), tuple(rows), left=3)
+
+
+def _notes(results: Results, subjects: Sequence[Subject]) -> str:
+    notes = {
+        subject.title: _said(results, subject.name, "note")
+        for subject in subjects
+        if subject.name in PEERS
+    }
+    return "".join(f"{title}: {note}.\n" for title, note in notes.items() if note)
+
+
+def _failures(results: Results, subjects: Sequence[Subject]) -> str:
+    titles = {subject.name: subject.title for subject in subjects}
+    lines = [
+        f"- {workload}, {titles[name]}: {summary.failed}"
+        for workload, found in results.items()
+        for name, summary in found.items()
+        if summary.failed
+    ]
+    return "Not measured:\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _others(others: Mapping[str, Any]) -> str:
+    modules = {"startup": startup, "memory": memory, "scenarios": scenarios}
+    return "\n".join(
+        f"- {module.describe(others[name])}" for name, module in modules.items() if name in others
+    )
