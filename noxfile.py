@@ -16,6 +16,9 @@ nox.options.sessions = ["coverage", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
+SCRIPTS = ("parts", "kernel", "graph", "commits", "cancel", "waiting")
+# Each has a document of its name, and a test module that was generated from it.
+EXAMPLES = ("logs", "order", "release")
 CODE = ("trioflow", "harness", "tests", "benchmarks", "examples", "noxfile.py")
 
 
@@ -56,6 +59,32 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def check(session: nox.Session) -> None:
+    """Compare the generated test modules of the examples with their documents."""
+    session.install(".")
+    for name in EXAMPLES:
+        document = f"examples/{name}/{name}.workflow.json"
+        arguments = [document, "-o", f"examples/{name}/tests", "--level", "smoke", "--check"]
+        # -P: the installed package and not the checkout.
+        session.run("python", "-P", "-m", "harness", "generate", *arguments)
+
+
+@nox.session
+def scenarios(session: nox.Session) -> None:
+    """Play all scenarios of every example and fixture, about two thousand; slow."""
+    session.install(".[dev]")
+    documents = [
+        *(f"examples/{name}/{name}.workflow.json" for name in EXAMPLES),
+        *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/fixtures/*.json"))),
+    ]
+    session.run("pytest", "-n", "2", "--harness-level", "standard", *documents, *session.posargs)
+    # The same again in one process, counted: how many of each family, and what they cover.
+    folder = session.create_tmp()
+    command = ["python", "-P", "-m", "harness", "report", *documents, "-o", folder]
+    session.run(*command, "--fail-under", "95")
+
+
+@nox.session
 def stores(session: nox.Session) -> None:
     """Run the slow durability tests of the stores: real files, killed processes, cut logs."""
     session.install(".[dev]")
@@ -81,10 +110,41 @@ def schedules(session: nox.Session) -> None:
 
 @nox.session
 def benchmark(session: nox.Session) -> None:
-    """Print what steps and commits cost, as ratios in one run."""
+    """Measure trioflow beside a bare loop and the raw limits; arguments go to compare.py.
+
+    Without arguments all other benchmarks follow. ``-- --peers dbos,langgraph`` measures others,
+    too, and ``-- --others --write docs/benchmarks.md`` writes the page.
+    """
     session.install(".")
-    for script in ("kernel", "graph", "commits", "cancel", "waiting"):
+    session.run("python", "benchmarks/compare.py", *(session.posargs or ["--others"]))
+    for script in () if session.posargs else SCRIPTS:
         session.run("python", f"benchmarks/{script}.py")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Break the engine and the documents on purpose; the generated scenarios have to notice.
+
+    About half an hour. Arguments go to the script: ``-- seeded``, ``-- sample --size 100``, ...
+    """
+    session.install(".[dev]")
+    session.run("python", "tests/mutants/run.py", *(session.posargs or ["all"]))
+
+
+@nox.session
+def figures(session: nox.Session) -> None:
+    """Write docs/harness-figures.md; arguments are what to measure anew before, or ``all``.
+
+    ``alarms``, ``determinism``, ``speed``, ``regeneration``, ``differential``. What mutants say is
+    measured by the session of that name.
+    """
+    session.install(".[dev]")
+    everything = ("regeneration", "speed", "determinism", "alarms", "differential")
+    wanted = everything if session.posargs == ["all"] else session.posargs
+    for name in wanted:
+        # A bad figure is a figure, too, and is written down.
+        session.run("python", "tests/mutants/measuring.py", name, success_codes=[0, 1])
+    session.run("python", "tests/mutants/figures.py")
 
 
 @nox.session
@@ -94,3 +154,11 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     session.run("python", "-m", "build")
     session.run("twine", "check", "--strict", *map(str, (ROOT / "dist").iterdir()))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into docs/_build, warnings being errors, and do everything that pages say."""
+    session.install(".[dev,docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build")
+    session.run("pytest", "-q", "-n", "2", "-m", "slow or not slow", "tests/documentation")

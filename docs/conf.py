@@ -22,6 +22,9 @@ myst_heading_anchors = 3
 myst_ref_domains = ["py"]
 suppress_warnings = ["myst.xref_missing", "misc.highlighting_failure"]
 
+# `name` in a docstring is code.
+default_role = "code"
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": True}

@@ -10,40 +10,104 @@ The harness knows the engine by its public API alone, and nothing of trioflow ev
 
 from __future__ import annotations
 
-from harness._scenario import (
-    AfterWrite,
-    AtTime,
-    BeforeWrite,
-    Call,
-    Cancel,
-    Crash,
-    During,
-    Expected,
-    Hangs,
-    Interrupt,
-    Phase,
-    Raises,
-    Resume,
-    Returns,
-    Scenario,
-    Signal,
-)
-from harness.oracle._history import facts_of
-from harness.oracle._predict import Facts, expect, predict
-from harness.playing._play import Mismatch, Observed, play
-from harness.suites._library import Suite, check, check_crashes, scenarios, suite
-from harness.suites._words import (
-    cancelled,
-    completed,
-    ends,
-    failed,
-    hangs,
-    paused,
-    raises,
-    returns,
-    scenario,
-    workflow,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness._scenario import (
+        AfterWrite,
+        AtTime,
+        BeforeWrite,
+        Call,
+        Cancel,
+        Crash,
+        During,
+        Expected,
+        Hangs,
+        Interrupt,
+        Phase,
+        Raises,
+        Resume,
+        Returns,
+        Scenario,
+        Signal,
+    )
+    from harness.oracle._history import facts_of
+    from harness.oracle._predict import Facts, expect, predict
+    from harness.playing._play import Mismatch, Observed, play
+    from harness.suites._library import Suite, check, check_crashes, scenarios, suite
+    from harness.suites._relations import check_relations
+    from harness.suites._words import (
+        cancelled,
+        completed,
+        ends,
+        failed,
+        hangs,
+        paused,
+        raises,
+        returns,
+        scenario,
+        workflow,
+    )
+
+# Where each name lives. It is imported when somebody asks for it: pytest imports this package with
+# its plugin, in every project, and that must cost nothing.
+_HOMES = {
+    name: home
+    for home, names in {
+        "harness._scenario": (
+            "AfterWrite",
+            "AtTime",
+            "BeforeWrite",
+            "Call",
+            "Cancel",
+            "Crash",
+            "During",
+            "Expected",
+            "Hangs",
+            "Interrupt",
+            "Phase",
+            "Raises",
+            "Resume",
+            "Returns",
+            "Scenario",
+            "Signal",
+        ),
+        "harness.oracle._history": ("facts_of",),
+        "harness.oracle._predict": (
+            "Facts",
+            "expect",
+            "predict",
+        ),
+        "harness.playing._play": (
+            "Mismatch",
+            "Observed",
+            "play",
+        ),
+        "harness.suites._library": (
+            "Suite",
+            "check",
+            "check_crashes",
+            "scenarios",
+            "suite",
+        ),
+        "harness.suites._relations": ("check_relations",),
+        "harness.suites._words": (
+            "cancelled",
+            "completed",
+            "ends",
+            "failed",
+            "hangs",
+            "paused",
+            "raises",
+            "returns",
+            "scenario",
+            "workflow",
+        ),
+    }.items()
+    for name in names
+}
+_MODULES = ("data", "families", "oracle", "playing", "reports", "solver", "suites")
 
 __all__ = (
     "AfterWrite",
@@ -69,6 +133,7 @@ __all__ = (
     "cancelled",
     "check",
     "check_crashes",
+    "check_relations",
     "completed",
     "ends",
     "expect",
@@ -85,3 +150,17 @@ __all__ = (
     "suite",
     "workflow",
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"harness.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

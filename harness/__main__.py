@@ -1,13 +1,19 @@
 # ruff: noqa: T201 - this is the part of the harness that prints.
-"""``python -m harness``: generate test modules, run one scenario, look for faults."""
+"""Test workflow documents: generate test modules, play scenarios, report what was covered.
+
+Exit codes: 0 all is well; 1 something is found wrong (a document, a scenario, a module that has
+drifted, too little covered); 2 it could not be tried (a file, an option).
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,136 +21,339 @@ import attrs
 
 import trioflow
 from harness._scenario import Scenario
-from harness.families._plan import Plan
+from harness.families import FAMILIES
 from harness.playing._gantt import gantt
-from harness.playing._play import Mismatch
-from harness.suites._generate import drift, module_for, module_name
-from harness.suites._library import Told, check, observe, read, suite
+from harness.playing._play import Mismatch, Observed
+from harness.reports import FORMATS, as_json, played, report, text, write
+from harness.reports._linting import NOTE, lint
+from harness.reports._text import counted, percent_text
+from harness.suites._files import written
+from harness.suites._generate import Module, drift, is_same, module_for, text_at
+from harness.suites._library import Suite, Told, check, listeners, suite
+from harness.suites._overview import unreached
+from harness.suites._sidecar import SidecarError
 
 OK, FAULTY, MISUSED = 0, 1, 2
+
+# What a document, a sidecar, an option or the disk may be to blame for.
+_ERRORS = (trioflow.TrioflowError, ValueError, OSError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say; return 0, 1 if something is found wrong, or 2 for a misuse."""
-    parser = argparse.ArgumentParser(prog="python -m harness", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    generate = commands.add_parser("generate", help="write the test modules of documents")
+    # What the engine has to say about scenarios in which things go wrong is no news.
+    logging.disable(logging.ERROR)
+    try:
+        options = _parser().parse_args(arguments)
+        does: Callable[[Any], int] = options.does
+        return does(options)
+    except SystemExit as wrong:
+        return OK if wrong.code in (0, None) else MISUSED
+    except BrokenPipeError:
+        # Whoever has read so far has read enough; nothing more is to be flushed at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return 130
+    except _ERRORS as error:
+        return _complain(error)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m harness",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, does: Callable[[Any], int], said: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=said, description=f"{said[0].upper()}{said[1:]}.")
+        made.set_defaults(does=does)
+        return made
+
+    generate = command("generate", _generate, "write the test modules of documents")
     generate.add_argument("files", nargs="+", type=Path, metavar="FILE")
     generate.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     generate.add_argument("--check", action="store_true", help="write nothing; 1 if it would")
-    generate.set_defaults(does=_generate)
-    run = commands.add_parser("run", help="play one scenario")
+    reports = command("report", _report, "play all scenarios, and say what they cover")
+    reports.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    reports.add_argument("-o", "--output", type=Path, metavar="DIR", help="write files, too")
+    reports.add_argument(
+        "--format", metavar="NAMES", help=f"{', '.join(FORMATS)}; several have commas between them"
+    )
+    reports.add_argument(
+        "--fail-under", type=float, metavar="PERCENT", help="1 if less was seen of what can happen"
+    )
+    run = command("run", _run, "play one scenario")
     run.add_argument("file", type=Path, metavar="FILE")
     run.add_argument("--scenario", required=True, metavar="ID")
-    run.add_argument("--seed", type=int, default=0)
     run.add_argument("--trace", action="store_true", help="print all records, too")
-    run.set_defaults(does=_run)
-    lint = commands.add_parser("lint", help="say what is wrong with documents")
-    lint.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    lint.set_defaults(does=_lint)
-    for each in (generate, run):
-        each.add_argument("--level", default="standard", choices=("smoke", "standard", "deep"))
-    generate.add_argument("--families", default=None, help="several have commas between them")
-    logging.disable(logging.ERROR)
-    try:
-        options = parser.parse_args(arguments)
-    except SystemExit as wrong:
-        return OK if wrong.code in (0, None) else MISUSED
-    finally:
-        logging.disable(logging.NOTSET)
-    does: Callable[[Any], int] = options.does
-    logging.disable(logging.ERROR)
-    try:
-        return does(options)
-    except (trioflow.DefinitionError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return FAULTY if isinstance(error, trioflow.DefinitionError) else MISUSED
-    finally:
-        logging.disable(logging.NOTSET)
+    listed = command("list", _list, "print the ids of all scenarios, each with its reason")
+    listed.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    linted = command("lint", _lint, "say what is wrong with documents, and what is doubtful")
+    linted.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    for each in (generate, reports, run, listed):
+        each.add_argument(
+            "--level",
+            choices=("smoke", "standard", "deep"),
+            help="how many scenarios: about 3 for each step, 15, or more (default: standard)",
+        )
+    for each in (generate, reports, listed):
+        each.add_argument("--families", metavar="NAMES", help="only these, with commas between")
+    for each in (reports, run, listed):
+        each.add_argument("--seed", type=int, default=0, metavar="N", help="of the schedules")
+    for each in (run, listed, linted):
+        each.add_argument("--json", action="store_true", help="print JSON, for programs")
+    return parser
+
+
+def _complain(error: Exception, file: Path | None = None) -> int:
+    """Print an error in a line for each problem; return the exit code."""
+    before = "" if file is None else f"{file}: "
+    if isinstance(error, SidecarError):
+        lines, before = [str(each) for each in error.problems], f"{error.source}: "
+    elif isinstance(error, trioflow.DefinitionError) and error.problems:
+        lines = [str(each) for each in error.problems]
+    elif isinstance(error, OSError) and error.strerror:
+        before = before or (f"{error.filename}: " if error.filename else "")
+        lines = [error.strerror]
+    else:
+        lines = [" ".join(str(error).split())]
+    for line in lines:
+        print(f"{before}{line}", file=sys.stderr)
+    return FAULTY if isinstance(error, trioflow.DefinitionError) else MISUSED
+
+
+def _readable(file: Path) -> None:
+    """Raise `OSError` for a file that cannot be read: it is no fault of a document."""
+    with file.open("rb") as found:
+        found.read(1)
+
+
+def _wanted(options: Any) -> list[str] | None:
+    if options.families is None:
+        return None
+    return [each.strip() for each in options.families.split(",") if each.strip()]
+
+
+def _suite_of(file: Path, options: Any) -> Suite:
+    _readable(file)
+    return suite(file, options.level, _wanted(options), options.seed)
+
+
+# ---- generate ----
 
 
 def _generate(options: Any) -> int:
-    families = None if options.families is None else options.families.split(",")
-    found = OK
+    folder: Path = options.output
+    if folder.exists() and not folder.is_dir():
+        print(f"{folder} is a file: -o is the folder of the modules", file=sys.stderr)
+        return MISUSED
+    code, made = OK, dict[Path, tuple[Path, Module, str]]()
     for file in options.files:
-        text, made = module_for(file, options.output, options.level, families)
-        target = options.output / module_name(file)
-        before = target.read_text("utf-8") if target.exists() else ""
+        try:
+            _readable(file)
+            module = module_for(file, folder, options.level, _wanted(options))
+            if module.path in made:
+                raise ValueError(f"{module.path} would be that of {made[module.path][0]}, too")
+            made[module.path] = file, module, text_at(module.path)
+        except _ERRORS as error:
+            code = max(code, _complain(error, file))
+    for _, module, before in made.values():
         if options.check:
-            for line in drift(before, text):
-                print(line if line.startswith(" ") else f"{target}: {line}")
-                found = FAULTY
+            for line in drift(before, module.text):
+                print(line if line.startswith(" ") else f"{module.path}: {line}")
+                code = max(code, FAULTY)
             continue
-        options.output.mkdir(parents=True, exist_ok=True)
-        if text != before:
-            partial = target.with_suffix(".py.new")
-            partial.write_text(text, "utf-8")
-            os.replace(partial, target)  # noqa: PTH105
-        print(f"{target}: {len(made.scenarios)} scenarios{_left(made)}")
-    return found
+        # One that says the same stays as it is, wherever it was generated from.
+        if not before or not is_same(before, module.text):
+            written(module.path, module.text)
+        count = counted(len(module.suite.scenarios), "scenario")
+        print(f"{module.path}: {count}{_left(module.suite)}")
+    if code and not options.check and made:
+        print(f"{len(options.files) - len(made)} of {len(options.files)} left out", file=sys.stderr)
+    return code
 
 
-def _left(made: Any) -> str:
+def _left(made: Suite) -> str:
     left = sum(made.left_out.values())
     parts = [f"{left} left out for want of a budget"] if left else []
     if made.uncertain:
         parts.append(f"{len(made.uncertain)} left out because two things coincide")
-    if made.unreachable:
-        parts.append(f"never reached: {', '.join(made.unreachable)}")
+    if made.skipped:
+        parts.append(f"{len(made.skipped)} not played, as the sidecar says")
+    never = unreached(made)
+    if never:
+        parts.append(f"never reached: {', '.join(never)}")
     return "".join(f"; {part}" for part in parts)
 
 
+# ---- report ----
+
+
+def _report(options: Any) -> int:
+    formats = _formats(options)
+    code = OK
+    for number, file in enumerate(options.files):
+        try:
+            made = _suite_of(file, options)
+            began = time.monotonic()
+            entries = list(_watched(file, made))
+            found = report(file, entries, left_out=made.left_out)
+        except _ERRORS as error:
+            code = max(code, _complain(error, file))
+            continue
+        paths = [] if options.output is None else write(found, options.output, formats)
+        if options.output is None and formats == ("json",):
+            print(json.dumps(as_json(found), indent=2, ensure_ascii=False))
+        else:
+            print(("\n" if number else "") + text(found, time.monotonic() - began), end="")
+        for path in paths:
+            print(f"written: {path}")
+        if found.problems:
+            code = max(code, FAULTY)
+        if options.fail_under is not None and found.percent() < options.fail_under:
+            seen = percent_text(found.percent())
+            print(f"{file}: {seen} is less than {options.fail_under:g} %", file=sys.stderr)
+            code = max(code, FAULTY)
+    return code
+
+
+def _formats(options: Any) -> tuple[str, ...]:
+    if options.format is None:
+        return ("text",) if options.output is None else tuple(FORMATS)
+    formats = tuple(dict.fromkeys(each.strip() for each in options.format.split(",")))
+    for each in formats:
+        if each not in FORMATS:
+            raise ValueError(f"there is no format {each!r}: they are {', '.join(FORMATS)}")
+    if options.output is None and formats not in (("text",), ("json",)):
+        raise ValueError("several formats, or HTML, go into files: give -o DIR, too")
+    return formats
+
+
+def _watched(file: Path, made: Suite) -> Iterator[Any]:
+    """Play a suite; whoever sits in front of it sees how far it is."""
+    shown = sys.stderr.isatty()
+    for number, entry in enumerate(played(made.scenarios), 1):
+        if shown and number % 10 == 0:
+            print(f"\r{file}: {number} of {len(made.scenarios)}", end="", file=sys.stderr)
+        yield entry
+    if shown:
+        print("\r\x1b[K", end="", file=sys.stderr)
+
+
+# ---- run, list ----
+
+
 def _run(options: Any) -> int:
-    made = suite(options.file, options.level, None, options.seed)
-    if all(each.id != options.scenario for each in made.scenarios):
-        made = suite(options.file, "deep", None, options.seed)
-    everything: list[Told] = [*made.scenarios, *made.carriers]
-    for each in everything:
-        if each.id == options.scenario:
-            return _played(each, options.trace)
+    # Whatever the sidecar leaves out, too.
+    options.families = ",".join((*FAMILIES, "crash"))
+    everything: list[Told] = []
+    for level in dict.fromkeys((options.level, "deep")):
+        options.level = level
+        made = _suite_of(options.file, options)
+        everything = [*made.scenarios, *made.carriers, *made.skipped]
+        for each in everything:
+            if each.id == options.scenario:
+                return _played(each, options)
     near = [each.id for each in everything if options.scenario in each.id][:9]
     print(f"there is no scenario {options.scenario!r}", file=sys.stderr)
     if near:
         print(f"these come near: {', '.join(near)}", file=sys.stderr)
+    else:
+        print(f"all of them: python -m harness list {options.file}", file=sys.stderr)
     return MISUSED
 
 
-def _played(scenario: Scenario, trace: bool) -> int:
-    observed = observe(scenario)
-    if trace:
-        for event in observed.history:
-            values = attrs.asdict(event, recurse=False)
-            values.pop("document", None)
-            said = ", ".join(f"{key}={value!r}" for key, value in values.items() if value)
-            print(f"{event.at:12.6f}  {type(event).__name__}  {said}")
+def _played(scenario: Scenario, options: Any) -> int:
+    seen: list[Observed] = []
+
+    def listener(_: Scenario, observed: Observed) -> None:
+        seen.append(observed)
+
+    listeners.append(listener)
+    problem = ""
     try:
         check(scenario)
     except Mismatch as mismatch:
-        print(mismatch)
-        return FAULTY
-    print(f"{scenario.id}: {scenario.why}\n\n{gantt(observed)}")
-    return OK
+        problem = str(mismatch)
+    finally:
+        listeners.remove(listener)
+    observed = seen[-1] if seen else Observed(())
+    if options.json:
+        print(json.dumps(_as_json(scenario, observed, problem), indent=2, ensure_ascii=False))
+        return FAULTY if problem else OK
+    if options.trace:
+        for event in observed.history:
+            print(f"{event.at:12.6f}  {type(event).__name__}  {_told(event)}".rstrip())
+    print(problem or f"{scenario.id}: {scenario.why}\n\n{gantt(observed)}")
+    return FAULTY if problem else OK
+
+
+def _told(event: trioflow.events.Event) -> str:
+    values = attrs.asdict(event, recurse=False)
+    values.pop("document", None)
+    return ", ".join(f"{key}={value!r}" for key, value in values.items() if value)
+
+
+def _as_json(scenario: Scenario, observed: Observed, problem: str) -> dict[str, Any]:
+    return {
+        "scenario": scenario.to_json(),
+        "problem": problem,
+        "phases": [phase.to_json() for phase in observed.phases],
+        "history": [trioflow.events.to_json(event) for event in observed.history],
+    }
+
+
+def _list(options: Any) -> int:
+    code, found = OK, []
+    for file in options.files:
+        try:
+            made = _suite_of(file, options)
+        except _ERRORS as error:
+            code = max(code, _complain(error, file))
+            continue
+        for each in (*made.scenarios, *made.skipped):
+            found.append(
+                {
+                    "file": str(file),
+                    "id": each.id,
+                    "family": each.family,
+                    "why": each.why,
+                    "skip": each.skip,
+                }
+            )
+            if not options.json:
+                print(f"{each.id}: {f'not played, {each.skip}' if each.skip else each.why}")
+    if options.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    return code
+
+
+# ---- lint ----
 
 
 def _lint(options: Any) -> int:
-    found = OK
+    code, everything = OK, []
     for file in options.files:
         try:
-            document, _, children = read(file)
-        except trioflow.DefinitionError as error:
-            for problem in error.problems:
-                print(f"{file}: {problem}")
-            found = FAULTY
+            _readable(file)
+            found = lint(file)
+        except _ERRORS as error:
+            code = max(code, _complain(error, file))
             continue
-        plan = Plan(document, children)
-        unreached = [f"step {step.id}" for step in plan.steps if plan.reach(step.id) is None]
-        unreached += [
-            f"connection {edge.id}" for edge in plan.graph.edges if plan.decide(edge, True) is None
-        ]
-        for each in unreached:
-            print(f"{file}: {each} is never reached, as far as can be seen")
-            found = FAULTY
-    return found
+        for each in found:
+            everything.append({"file": str(file), **attrs.asdict(each)})
+            if not options.json:
+                print(f"{file}: {each}")
+            if each.kind != NOTE:
+                code = max(code, FAULTY)
+    if options.json:
+        print(json.dumps(everything, indent=2, ensure_ascii=False))
+    return code
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -177,7 +177,8 @@ class Signal(_Tagged):
 class Call(_Tagged):
     """Any other verb without arguments, rightly or as a misuse: ``pause``, ``resume``, ``cancel``.
 
-    With ``fork`` a finished execution is forked; `steps` are its ``from_steps``.
+    With ``fork`` a finished execution is forked; `steps` are its ``from_steps``, `workflow` is the
+    fork's document, if it has another one.
     """
 
     verb: str
@@ -185,6 +186,7 @@ class Call(_Tagged):
     to: str = ""
     steps: Sequence[str] = ()
     input: Mapping[str, Any] | None = None
+    workflow: Mapping[str, Any] | None = None
 
 
 Act = Cancel | Interrupt | Crash | Resume | Signal | Call
@@ -274,6 +276,15 @@ def _script(found: Mapping[str, Any]) -> Script:
     }
 
 
+# Plain `tuple` as a converter tells not every type checker of what.
+def _acts(given: Iterable[Act]) -> tuple[Act, ...]:
+    return tuple(given)
+
+
+def _names(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
 @attrs.frozen
 class Scenario:
     """One story of one execution.
@@ -282,7 +293,8 @@ class Scenario:
     attempt, of which the last repeats; a step without any returns an empty object after 1 s. The
     name of a step stands for all of its items, ``pay[3]`` for one, ``ship/pack`` for a step of
     the child that the step ``ship`` starts. `actions` are done to it, in this order. `limit` is
-    the engine's number of slots; `workflows` are the documents that the engine knows besides,
+    the engine's number of slots; `jitter` the part, from 0 to 1, that is drawn of every delay with
+    a jitter; `workflows` are the documents that the engine knows besides,
     `lacks` the actions that it was not given. `expected`, if given, is what `check` compares with.
     """
 
@@ -294,13 +306,14 @@ class Scenario:
     steps: Script = attrs.field(factory=dict, converter=_script, kw_only=True)
     fallbacks: Script = attrs.field(factory=dict, converter=_script, kw_only=True)
     compensations: Script = attrs.field(factory=dict, converter=_script, kw_only=True)
-    actions: Sequence[Act] = attrs.field(default=(), converter=tuple, kw_only=True)
+    actions: Sequence[Act] = attrs.field(default=(), converter=_acts, kw_only=True)
     limit: int = attrs.field(default=5, kw_only=True)
     schedule_seed: int = attrs.field(default=0, kw_only=True)
-    covers: Sequence[str] = attrs.field(default=(), converter=tuple, kw_only=True)
+    jitter: float = attrs.field(default=1.0, kw_only=True)
+    covers: Sequence[str] = attrs.field(default=(), converter=_names, kw_only=True)
     workflows: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, kw_only=True)
     secrets: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
-    lacks: Sequence[str] = attrs.field(default=(), converter=tuple, kw_only=True)
+    lacks: Sequence[str] = attrs.field(default=(), converter=_names, kw_only=True)
     expected: Expected | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
@@ -339,6 +352,8 @@ class Scenario:
             if getattr(self, key):
                 found[key] = list(getattr(self, key))
         found["limit"] = self.limit
+        if self.jitter != 1.0:
+            found["jitter"] = self.jitter
         found["schedule_seed"] = self.schedule_seed
         if self.expected is not None:
             found["expected"] = self.expected.to_json()

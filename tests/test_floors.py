@@ -88,7 +88,7 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-@pytest.mark.parametrize("module", ("trioflow", "harness"), ids=str)
+@pytest.mark.parametrize("module", ("trioflow", "harness", "harness.suites"), ids=str)
 def test_importing_starts_nothing_and_stays_light(module: str, tmp_path: Path) -> None:
     """No thread, no output, no file, and none of the libraries that only some people need."""
     result = subprocess.run(
@@ -114,7 +114,7 @@ def test_packages_re_export_and_do_nothing_else(name: str) -> None:
     """An `__init__` has a docstring, imports and `__all__`; what works lives in `_modules`."""
     module = importlib.import_module(name)
     # The package itself imports what it re-exports when somebody asks for it.
-    if not _is_facade(module) or module is trioflow:
+    if not _is_facade(module) or module in (trioflow, harness):
         return
 
     docstring, *body = _source(module).body
@@ -128,9 +128,10 @@ def test_packages_re_export_and_do_nothing_else(name: str) -> None:
     assert [] == others
 
 
-def test_the_package_has_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("package", (trioflow, harness), ids=lambda each: each.__name__)
+def test_the_package_has_what_it_says(package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under `TYPE_CHECKING` stands the same as in the table of what is imported on demand."""
-    (block,) = (node for node in _source(trioflow).body if isinstance(node, ast.If))
+    (block,) = (node for node in _source(package).body if isinstance(node, ast.If))
     said = {
         alias.name: node.module
         for node in block.body
@@ -138,14 +139,16 @@ def test_the_package_has_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
         for alias in node.names
     }
 
-    assert said == trioflow._HOMES
-    assert sorted(said) == sorted(trioflow.__all__)
+    assert said == package._HOMES
+    assert sorted(said) == sorted(package.__all__)
     for name, home in said.items():
-        monkeypatch.delitem(vars(trioflow), name, raising=False)
-        assert getattr(importlib.import_module(home), name) is getattr(trioflow, name)
-    assert {"testing", *trioflow.__all__} <= set(dir(trioflow))
+        monkeypatch.delitem(vars(package), name, raising=False)
+        assert getattr(importlib.import_module(home), name) is getattr(package, name)
+    assert {*package._MODULES, *package.__all__} <= set(dir(package))
+    for name in package._MODULES:
+        assert importlib.import_module(f"{package.__name__}.{name}") is getattr(package, name)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = trioflow.nothing
+        _ = package.nothing
 
 
 def _assigns_dunder(node: ast.stmt) -> bool:

@@ -22,7 +22,7 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.jsonschema import specification_with
 
-from harness.data._formats import FORMATS
+from harness._formats import FORMATS
 
 T = TypeVar("T")
 

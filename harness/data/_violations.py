@@ -70,14 +70,14 @@ def _places(
         # The schema refers to itself: further down it is all the same.
         return
     yield path, parts
-    below: list[tuple[str | int, Any]] = []
+    below: list[tuple[str | int, Any, Any]] = []
     if isinstance(value, Mapping):
-        below = [(key, source.property(parts, key)) for key in value]
+        below = [(key, inner, source.property(parts, key)) for key, inner in value.items()]
     elif isinstance(value, list):
-        below = [(index, source.item(parts, index)) for index in range(len(value))]
-    for key, asked in below:
+        below = [(index, inner, source.item(parts, index)) for index, inner in enumerate(value)]
+    for key, inner, asked in below:
         if asked is not True:
-            yield from _places(source, asked, value[key], (*path, key), above | {name})
+            yield from _places(source, asked, inner, (*path, key), above | {name})
 
 
 def _all_fit(source: Source, parts: Parts, value: Any) -> bool:

@@ -8,7 +8,7 @@ from itertools import islice
 
 import attrs
 
-from harness._scenario import Hangs, Returns
+from harness._scenario import Hangs, Raises, Returns
 from harness.data._picking import violations
 from harness.families._cases import (
     DEEP,
@@ -87,6 +87,19 @@ def _attempt_timeout(plan: Plan, step: Step, story: Story, limit: float) -> Iter
     why = f"{title(step)} never answers: {step.retry.max_attempts} attempts of {limit:g} s"
     yield Case(f"{step.id}-hangs", why, draft, SMOKE, (f"fault:{step.id}:hangs",))
     yield from _just(plan, step, story, limit, "")
+    after = round(limit + 0.5017, 6)
+    draft = script_first(
+        plan,
+        story,
+        step,
+        lambda name: [attrs.evolve(usual(story, name), after=after, shielded=True)],
+    )
+    why = f"{title(step)} is out of time, does not let itself be stopped, and goes well"
+    yield Case(f"{step.id}-late", why, draft)
+    stubborn = Raises("no", "odd", after, shielded=True)
+    draft = script_first(plan, story, step, lambda name: [stubborn, usual(story, name)])
+    why = f"{title(step)} is out of time, does not let itself be stopped, and fails"
+    yield Case(f"{step.id}-late-fails", why, draft)
     if step.retry.max_attempts > 1:
         draft = script_first(plan, story, step, lambda name: [Hangs(), plan.returns(name)])
         yield Case(f"{step.id}-then-ok", f"{title(step)} hangs once, then goes well", draft)

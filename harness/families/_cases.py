@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -11,6 +11,8 @@ from harness._scenario import Behaviour, Raises, Returns
 from harness.families._plan import Plan, acted
 from harness.families._stories import Draft, Story
 from harness.oracle._document import Step
+
+T = TypeVar("T")
 
 SMOKE, STANDARD, DEEP = range(3)
 LEVELS = {"smoke": SMOKE, "standard": STANDARD, "deep": DEEP}
@@ -141,3 +143,12 @@ def called_at(story: Story, name: str, attempt: int = 1) -> float | None:
     return next(
         (at for at, each, number, _ in story.calls() if (each, number) == (name, attempt)), None
     )
+
+
+def spread(row: Sequence[T], most: int) -> list[T]:
+    """Return so many of them, as far apart as can be, the first and the last included."""
+    if len(row) <= most:
+        return list(row)
+    if most < 2:
+        return list(row[:most])
+    return [row[round(index * (len(row) - 1) / (most - 1))] for index in range(most)]

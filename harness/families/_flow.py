@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations, islice
+from itertools import accumulate, combinations, islice
 from typing import Any
 
 import attrs
 
-from harness._scenario import Cancel, During, Hangs, Raises, Returns, seconds_of
-from harness.families._cases import DEEP, SMOKE, Case, Make, doing, no, reached, rows, script, title
+from harness._scenario import Hangs, Returns, seconds_of
+from harness.families._cases import DEEP, SMOKE, Case, Make, no, rows, script, title
 from harness.families._plan import Plan
 from harness.families._stories import Draft, Story
 from harness.families._values import plain, put
@@ -22,7 +22,6 @@ from harness.families._ways import (
     placed,
     places_of,
     solve,
-    ways_to_run,
     world_of,
 )
 from harness.oracle._document import Step
@@ -30,6 +29,7 @@ from harness.oracle._reading import Node, references_of_template
 from harness.solver import Solver, Unreachable
 
 _MOST_PAIRS = 10
+_MOST_EDGES = 400
 
 
 def ok(plan: Plan) -> Iterator[Case]:
@@ -53,10 +53,14 @@ def reach(plan: Plan) -> Iterator[Case]:
 
 def branch(plan: Plan) -> Iterator[Case]:
     """Each connection is taken and dead; each condition of a step is true and false."""
+    told: list[Story] = []
+    few = len(plan.graph.edges) <= _MOST_EDGES
     for edge in plan.graph.edges:
         for taken, word in ((True, "taken"), (False, "dead")):
             story = plan.decide(edge, taken)
-            if story is not None:
+            # The same story again only adds a name for it.
+            if story is not None and (few or not any(story is each for each in told)):
+                told.append(story)
                 why = f"the way {edge.id} is {word}"
                 yield Case(
                     f"{edge.id}-{word}", why, story.draft, covers=(f"edge:{edge.id}:{word}",)
@@ -70,7 +74,7 @@ def branch(plan: Plan) -> Iterator[Case]:
 
 def _condition(plan: Plan, step: Step) -> Iterator[Draft]:
     assert step.condition is not None
-    for need in ways_to_run(plan.graph, attrs.evolve(step, condition=None)):
+    for need in plan.ways.run(step, whatever_its_condition=True):
         both = need.and_(Need(((step.condition, False),)))
         found = None if both is None else solve(plan.graph, both, plan.whole_input, plan.outputs)
         if both is not None and found is not None:
@@ -180,9 +184,19 @@ def side_by_side(plan: Plan, story: Story) -> list[tuple[Step, Step]]:
     return found[:_MOST_PAIRS]
 
 
+def _width(plan: Plan) -> int:
+    """Return how many attempts run at once if all goes well."""
+    changes = []
+    for at, name, number, _ in plan.base.calls():
+        end = at + seconds_of(plan.base.scenario.behaviour(name, number), name, number)
+        changes += [(at, 1), (end, -1)]
+    return max(accumulate(change for _, change in sorted(changes)), default=1)
+
+
 def limit(plan: Plan) -> Iterator[Case]:
     """Fewer slots than steps that could run."""
-    for number in (1, 2):
+    # With one less than there could be at once it shows whether one too many is let in.
+    for number in sorted({1, 2, max(1, _width(plan) - 1)}):
         scenario = attrs.evolve(plan.base.draft.scenario, limit=number)
         draft = attrs.evolve(plan.base.draft, scenario=scenario)
         yield Case(f"{number}", f"there is only room for {number} at a time", draft)
@@ -269,44 +283,3 @@ def _items_place(plan: Plan, step: Step) -> Any:
     if root == "output" and plan.graph.steps[parts[0]].type in ("action", "wait"):
         return parts[0], parts[1:]
     return None
-
-
-# ---- children ----
-
-
-def child(plan: Plan) -> Iterator[Case]:
-    """A child ends in each way."""
-    for step, story in reached(plan, "workflow"):
-        inner = plan.children.get(step.id)
-        if inner is None:
-            continue
-        made = list(
-            dict.fromkeys(name for _, name, _, _ in story.calls() if name.startswith(step.id))
-        )
-        made = [name for name in made if "/" in name and ":" not in name]
-        for name in made:
-            text = name.replace("/", "-").replace("[", "-").replace("]", "")
-            draft = _with_row(
-                story,
-                name,
-                Raises("no", "odd", seconds_of(story.scenario.behaviour(name, 1), name, 1)),
-            )
-            yield Case(f"{text}-fails", f"{name} fails in the child", draft)
-            to = name.rpartition("/")[0]
-            draft = _cancelled(story, Cancel(During(name), to=to))
-            yield Case(f"{text}-child-cancelled", f"somebody cancels the child at {name}", draft)
-            draft = _cancelled(story, Cancel(During(name)))
-            yield Case(f"{text}-cancelled", f"somebody cancels all while {name} runs", draft)
-        if step.total_timeout is not None and made:
-            draft = _with_row(story, made[0], Hangs())
-            yield Case(f"{step.id}-hangs", f"the child of {title(step)} never ends", draft)
-
-
-def _with_row(story: Story, name: str, behaviour: Any) -> Draft:
-    scenario = story.draft.scenario
-    steps = {**scenario.steps, name: (behaviour,)}
-    return attrs.evolve(story.draft, scenario=attrs.evolve(scenario, steps=steps))
-
-
-def _cancelled(story: Story, act: Cancel) -> Draft:
-    return doing(story.draft, act)

@@ -215,6 +215,7 @@ def pause(plan: Plan) -> Iterator[Case]:
             f"somebody cancels instead of bringing {text}",
             doing(draft, Cancel()),
         )
+    yield from _undecided(plan)
     for step, story in reached(plan):
         during = During(rows(plan, story, step)[0])
         why = f"somebody pauses while {title(step)} runs, and resumes later"
@@ -223,6 +224,37 @@ def pause(plan: Plan) -> Iterator[Case]:
         yield Case(
             f"during-{step.id}-for-good", f"somebody pauses while {title(step)} runs", left, DEEP
         )
+
+
+def _undecided(plan: Plan) -> Iterator[Case]:
+    """A connection lacks an input: it waits, and may speak for a source that has failed (R4)."""
+    defaults = plan.document.get("input") or {}
+    for edge in plan.graph.edges:
+        story = plan.decide(edge, True) or plan.decide(edge, False)
+        paths = [parts for root, parts in places_of(plain(edge.condition)) if root == "input"]
+        for path in dict.fromkeys(paths) if story is not None else ():
+            assert story is not None
+            less = without(story.draft.scenario.input, path)
+            whole = {**defaults, **(less or {})}
+            fits = plan.graph.fits_input
+            if less is None or path[0] in defaults or (fits is not None and not fits(whole)):
+                continue
+            text = path_text("input", path)
+            scenario = attrs.evolve(story.draft.scenario, input=less)
+            draft = attrs.evolve(story.draft, scenario=scenario)
+            name, why = f"{edge.id}-{'-'.join(map(str, path))}", f"{edge.id} lacks {text}"
+            missing = attrs.evolve(draft, answered=False)
+            yield Case(name, f"{why}, and nobody brings it", missing, SMOKE)
+            yield Case(f"{name}-fed", f"{why}, and somebody brings it", draft)
+            yield Case(f"{name}-cancelled", f"{why}, and somebody cancels", doing(draft, Cancel()))
+            source = plan.graph.steps[edge.source]
+            if source.type != "action":
+                continue
+            failed = plan.failing(scenario, (source.id,))
+            for word, answered in (("", False), ("-fed", True)):
+                behind = attrs.evolve(draft, scenario=failed, answered=answered)
+                more = f"{why} behind a failure" + (", and somebody brings it" if word else "")
+                yield Case(f"{name}-behind-failure{word}", more, behind)
 
 
 def wait(plan: Plan) -> Iterator[Case]:
@@ -289,39 +321,6 @@ def decision(plan: Plan) -> Iterator[Case]:
             yield Case(f"{step.id}-completed-{label}", why, draft)
         draft = doing(failing(), Cancel())
         yield Case(f"{step.id}-cancelled", "somebody cancels instead of deciding", draft)
-
-
-def misuse(plan: Plan) -> Iterator[Case]:
-    """What is asked makes no sense, is refused, and changes nothing."""
-    base = plan.base.draft
-    ended = plan.base.scenario.actions
-    for verb in ("resume", "pause", "cancel"):
-        draft = attrs.evolve(
-            base, scenario=acted(base.scenario, (*ended, Call(verb))), answered=False
-        )
-        yield Case(f"{verb}-at-the-end", f"somebody asks for a {verb} when all is over", draft)
-    signal = Signal("no-such-signal", 1)
-    draft = attrs.evolve(base, scenario=acted(base.scenario, (*ended, signal)), answered=False)
-    yield Case("signal-at-the-end", "a signal comes when all is over", draft)
-    actions = reached(plan)
-    if not actions:
-        return
-    first = actions[0][0].call
-    if first is not None:
-        lacks: Any = (first.action,)
-        lacking = attrs.evolve(base, scenario=attrs.evolve(base.scenario, lacks=lacks))
-        yield Case("lacking-action", f"the program has no action {first.action}", lacking)
-    step, story = actions[0]
-    during = During(rows(plan, story, step)[0])
-    draft = doing(story.draft, Resume({"x-something": 1}, None, during))
-    yield Case("resume-while-running", "somebody resumes what does not wait", draft)
-    draft = doing(story.draft, Signal("no-such-signal", 1, during))
-    yield Case("unknown-signal", "a signal comes that nothing waits for", draft)
-    later = During(during.step, 1, 0.75)
-    draft = doing(story.draft, Call("pause", during), Call("pause", later))
-    yield Case("pause-twice", "somebody pauses twice", draft)
-    draft = doing(story.draft, Resume(None, {"no-such-step": "retry"}, during))
-    yield Case("unknown-decision", "somebody decides about what nobody asks", draft)
 
 
 def fork(plan: Plan) -> Iterator[Case]:

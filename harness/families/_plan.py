@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from harness._scenario import (
     Act,
     Behaviour,
     Call,
+    Expected,
     Raises,
     Resume,
     Returns,
@@ -27,14 +28,15 @@ from harness._scenario import (
 )
 from harness.families._stories import Draft, Story
 from harness.families._values import default_input, default_outputs, items_for
-from harness.families._ways import Need, assigned, solve, ways_to_run, ways_to_take
+from harness.families._ways import Need, Ways, assigned, solve
 from harness.oracle._document import Document, Edge, Graph, Step, read_document
-from harness.oracle._predict import expect, predict
+from harness.oracle._predict import Facts, expect, predict
 
 # What an execution waits for is brought at most so often: a decision to retry may go on for ever.
 _MOST_ANSWERS = 12
 # A way that needs more attempts than this is not looked for.
 _MOST_WAYS = 40
+_MOST_REMEMBERED = 64
 NO = Raises("no", "odd")
 _NOTHING = object()
 
@@ -54,11 +56,20 @@ class Plan:
     place: str = ""
     _ways: dict[str, Story | None] = attrs.field(factory=dict)
     _edges: dict[tuple[str, bool], Story | None] = attrs.field(factory=dict)
+    # By what they need: all ways out of a step that fails are one story.
+    _needs: dict[tuple[tuple[str, ...], str], Story | None] = attrs.field(factory=dict)
+    # What was told last: families ask how a draft ends, and yield it then.
+    _told: dict[int, Story] = attrs.field(factory=dict)
 
     @cached_property
     def graph(self) -> Graph:
         """The document as a graph."""
         return read_document(self.document)
+
+    @cached_property
+    def ways(self) -> Ways:
+        """The ways through it."""
+        return Ways(self.graph)
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -176,13 +187,26 @@ class Plan:
 
     def told(self, draft: Draft) -> Story:
         """Bring what the execution waits for until it has ended, and say what is expected."""
-        scenario = draft.scenario
-        if draft.answered:
-            scenario = acted(scenario, self._answered(draft))
-        return Story(draft, scenario, *expect(scenario.workflow, scenario))
+        known = self._told.get(id(draft))
+        if known is not None and known.draft is draft:
+            return known
+        if len(self._told) >= _MOST_REMEMBERED:
+            del self._told[next(iter(self._told))]
+        story = self._told[id(draft)] = self._tell(draft)
+        return story
 
-    def _answered(self, draft: Draft) -> Sequence[Act]:
-        """Return what is done to it, in order, with what it takes to get to the end."""
+    def _tell(self, draft: Draft) -> Story:
+        scenario, told = draft.scenario, None
+        if draft.answered:
+            acts, told = self._answered(draft)
+            scenario = acted(scenario, acts)
+        return Story(draft, scenario, *(told or expect(scenario.workflow, scenario)))
+
+    def _answered(self, draft: Draft) -> tuple[Sequence[Act], tuple[Expected, Facts] | None]:
+        """Return what is done to it, in order, with what it takes to get to the end.
+
+        And what is expected then, if that is known by now: it has ended and nothing is to come.
+        """
         # An act that means nothing stands for the next answer: where the execution comes to it,
         # it waits for something.
         probe = Call("probe")
@@ -193,6 +217,7 @@ class Plan:
         done: list[Act] = []
         scenario = acted(draft.scenario, acts)
         phase, facts = predict(scenario.workflow, scenario)
+        phases, ambiguous = [phase], facts.ambiguous
         answers = 0
         while facts.halt:
             left = list(facts.acts)
@@ -207,16 +232,21 @@ class Plan:
                 if answer is not None:
                     left = [answer, probe, *left]
                 facts = attrs.evolve(facts, acts=tuple(left))
+                if not left and facts.run.ended:
+                    over = attrs.evolve(facts, acts=(), halt="", ambiguous=ambiguous)
+                    return done, (Expected(tuple(phases)), over)
                 if next_act(left) is None:
                     # Nothing more is brought; what has a moment of its own comes at that moment.
                     acts = left
                     break
             acts = left
             phase, facts = predict(scenario.workflow, scenario, facts)
+            phases.append(phase)
+            ambiguous += facts.ambiguous
         else:
             done += _taken_out(acts, list(facts.acts))
             acts = list(facts.acts)
-        return [*done, *(act for act in acts if act != probe)]
+        return [*done, *(act for act in acts if act != probe)], None
 
     def _first_answer(
         self, waiting_for: Sequence[tuple[str, str, str]], payloads: Mapping[str, Any]
@@ -253,9 +283,24 @@ class Plan:
         if step in self.base.reached():
             return self.base
         if step not in self._ways:
-            ways = ways_to_run(self.graph, self.graph.steps[step])
-            self._ways[step] = self._first(ways, lambda story: step in story.reached())
+            ways = self.ways.run(self.graph.steps[step])
+            found = self._first(ways, lambda story: step in story.reached())
+            self._ways[step] = found or self._behind_a_failed_item(step)
         return self._ways[step]
+
+    def _behind_a_failed_item(self, step: str) -> Story | None:
+        """Return a story in which the step runs because an item of another one has failed."""
+        for other in self.steps:
+            if (other.for_each or {}).get("on_item_error") != "continue":
+                continue
+            names = [name for name in self.script if name.startswith(f"{self.place}{other.id}[0]")]
+            for name in names:
+                draft = self.base.draft
+                scenario = with_script(draft.scenario, name, self._no(name))
+                story = self.told(attrs.evolve(draft, scenario=scenario))
+                if step in story.reached():
+                    return story
+        return None
 
     def decide(self, edge: Edge, taken: bool) -> Story | None:
         """Return a story in which the connection is taken, or dead; None if none was found."""
@@ -264,21 +309,26 @@ class Plan:
             return self.base
         key = (edge.id, taken)
         if key not in self._edges:
-            ways = ways_to_take(self.graph, edge, taken)
+            ways = self.ways.take(edge, taken)
             self._edges[key] = self._first(
                 ways, lambda story: story.expected.last.connections.get(edge.id) == wanted
             )
         return self._edges[key]
 
-    def _first(self, ways: Iterator[Need], good: Any) -> Story | None:
-        for _, need in zip(range(_MOST_WAYS), ways, strict=False):
-            found = solve(self.graph, need, self.whole_input, self.outputs)
-            if found is None:
-                continue
-            story = self.told(self.with_need(need, found))
-            if good(story):
+    def _first(self, ways: Sequence[Need], good: Any) -> Story | None:
+        for need in ways[:_MOST_WAYS]:
+            story = self._needing(need)
+            if story is not None and good(story):
                 return story
         return None
+
+    def _needing(self, need: Need) -> Story | None:
+        key = (need.failing, repr(need.conditions))
+        if key not in self._needs:
+            found = solve(self.graph, need, self.whole_input, self.outputs)
+            told = None if found is None else self.told(self.with_need(need, found))
+            self._needs[key] = told
+        return self._needs[key]
 
     @property
     def whole_input(self) -> dict[str, Any]:
@@ -316,7 +366,10 @@ class Plan:
         for step in steps:
             if step in self.children:
                 child = self.children[step]
-                names = [child.place + each.id for each in child.steps if each.type == "action"]
+                able = [each for each in child.steps if each.type == "action"]
+                # One that fails the child, if there is one: nobody is asked, nothing tolerates it.
+                able.sort(key=lambda one: one.tolerant or one.retry.on_exhausted == "pause")
+                names = [child.place + each.id for each in able]
                 for name in names[:1]:
                     scenario = with_script(scenario, name, self._no(name))
                 continue

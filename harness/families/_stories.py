@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -44,7 +45,8 @@ class Story:
         """
         if self.facts.ambiguous or self.expected.last.elapsed >= 8e8:
             return False
-        return '"message": ""' not in json.dumps([phase.calls for phase in self.expected.phases])
+        calls = [phase.calls for phase in self.expected.phases]
+        return '"message": ""' not in json.dumps(calls)
 
     def calls(self) -> Iterator[tuple[float, str, int, Mapping[str, Any]]]:
         """Yield all calls: (instant, name, attempt, parameters)."""
@@ -55,6 +57,10 @@ class Story:
 
     def reached(self) -> frozenset[str]:
         """Return the steps that were more than looked at."""
+        return self._reached
+
+    @cached_property
+    def _reached(self) -> frozenset[str]:
         status = self.expected.last.steps
         called = {name.partition("[")[0].partition(":")[0] for _, name, _, _ in self.calls()}
         return frozenset(

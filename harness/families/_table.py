@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from harness.families import _attempts as attempts
+from harness.families import _children as children
+from harness.families import _delays as delays
 from harness.families import _flow as flow
+from harness.families import _misuse as misuses
 from harness.families import _people as people
 from harness.families import _undo as undo
 from harness.families._cases import Case
@@ -24,6 +27,8 @@ FAMILIES: Mapping[str, Family] = {
     "clause": flow.clause,
     "edge": flow.edge,
     "retry": attempts.retry,
+    "delay": delays.delay,
+    "jitter": delays.jitter,
     "fallback": attempts.fallback,
     "bad-output": attempts.bad_output,
     "bad-input": attempts.bad_input,
@@ -33,10 +38,10 @@ FAMILIES: Mapping[str, Family] = {
     "interrupt": people.interrupt,
     "compensation": undo.compensation,
     "for-each": flow.for_each,
-    "child": flow.child,
+    "child": children.child,
     "limit": flow.limit,
     "order": flow.order,
     "pair": undo.pair,
-    "misuse": people.misuse,
+    "misuse": misuses.misuse,
     "fork": people.fork,
 }

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
 import attrs
 
-from harness._scenario import Cancel, During, Hangs, Interrupt, Raises, Returns
-from harness.families._attempts import code_of
-from harness.families._cases import DEEP, Case, doing, no, reached, rows, script, title, undo_script
+from harness._scenario import Behaviour, Cancel, Crash, During, Hangs, Interrupt, Raises, Returns
+from harness.families._attempts import HAIR, code_of
+from harness.families._cases import (
+    DEEP,
+    Case,
+    doing,
+    no,
+    reached,
+    rows,
+    script,
+    script_first,
+    spread,
+    title,
+    undo_script,
+    usual,
+)
 from harness.families._flow import side_by_side
 from harness.families._plan import Plan
 from harness.families._stories import Draft, Story
 from harness.oracle._document import Step
+
+_MOST_PAIRS = 12
 
 
 def failing(plan: Plan, story: Story, step: Step) -> Draft:
@@ -64,13 +80,41 @@ def compensation(plan: Plan) -> Iterator[Case]:
             again = undo_script(draft, step.id, Raises("no", "odd", 1.0137), Returns(None, 1.0))
             why = f"{cause}, and {title(step)} is undone at the second attempt"
             yield Case(f"{step.id}-then-ok", why, again)
+        yield from _undo_limits(step, draft, cause)
         during = During(label)
         why = f"somebody cancels while {title(step)} is undone: that changes nothing"
         yield Case(f"{step.id}-cancel", why, doing(draft, Cancel(during)))
         why = f"the program is left while {title(step)} is undone, and goes on later"
         yield Case(f"{step.id}-interrupt", why, doing(draft, Interrupt(during, 0.3017)))
+        for times, word in ((1, "killed"), (3, "killed-thrice")):
+            crashes = [Crash(During(label, number), 0.3017) for number in range(1, times + 1)]
+            why = f"the process dies {times} times while {title(step)} is undone"
+            yield Case(f"{step.id}-{word}", why, doing(draft, *crashes))
+        stubborn = Returns(None, 2.0031, shielded=True)
+        why = f"somebody cancels while {title(step)} is undone, which cannot be stopped"
+        late = doing(undo_script(draft, step.id, stubborn), Cancel(during))
+        yield Case(f"{step.id}-cancel-late", why, late, DEEP)
     yield from _each_later_step(plan)
     yield from _order_of_completion(plan)
+
+
+def _undo_limits(step: Step, draft: Draft, cause: str) -> Iterator[Case]:
+    """How long an undo may take, and how often it is tried (R24)."""
+    assert step.compensate is not None
+    own = step.call.timeout if step.call else None
+    limit = step.compensate.timeout or own or 15 * 60.0
+    for word, seconds in (("in-time", limit - HAIR), ("late", limit + HAIR)):
+        if seconds <= 0:
+            continue
+        row = [Returns(None, round(seconds, 6)), Returns(None, 1.0)]
+        why = f"{cause}, and the undoing of {title(step)} ends just {word.replace('-', ' ')}"
+        yield Case(f"{step.id}-just-{word}", why, undo_script(draft, step.id, *row))
+    most = step.compensate.retry.max_attempts
+    if 1 < most < 10:
+        code = next(iter(step.compensate.retry.on or ("odd",))).replace("*", "1")
+        never: list[Behaviour] = [*[Raises("no", code, 1.0137)] * most, Returns(None, 1.0)]
+        why = f"{cause}, and {title(step)} would be undone if there were one more attempt"
+        yield Case(f"{step.id}-never", why, undo_script(draft, step.id, *never))
 
 
 def _label_of(plan: Plan, draft: Draft, step: Step) -> str:
@@ -94,8 +138,9 @@ def _cancelled_after(plan: Plan, story: Story, step: Step, name: str) -> Draft |
 def _each_later_step(plan: Plan) -> Iterator[Case]:
     """Each step fails, and whatever was completed before is undone."""
     for step, story in reached(plan):
-        draft = failing(plan, story, step)
-        if plan.told(draft).expected.last.compensated:
+        undone = {each.id for each in plan.steps if each.compensate is not None} - {step.id}
+        if undone & story.reached():
+            draft = failing(plan, story, step)
             yield Case(f"after-{step.id}", f"{title(step)} fails: what was done is undone", draft)
 
 
@@ -111,10 +156,10 @@ def _order_of_completion(plan: Plan) -> Iterator[Case]:
             cause, draft = found
             steps = dict(draft.scenario.steps)
             row = steps.get(later.id, ())
-            usual = row[0] if row else plan.returns(later.id)
-            if not isinstance(usual, Returns):
+            given = row[0] if row else plan.returns(later.id)
+            if not isinstance(given, Returns):
                 continue
-            steps[later.id] = (attrs.evolve(usual, after=round(usual.after + 1.3007, 6)),)
+            steps[later.id] = (attrs.evolve(given, after=round(given.after + 1.3007, 6)),)
             changed = attrs.evolve(draft, scenario=attrs.evolve(draft.scenario, steps=steps))
             why = f"{title(later)} ends last, {title(cause)} fails: it is undone first"
             yield Case(f"{first.id}-{second.id}-{later.id}-last", why, changed)
@@ -141,6 +186,7 @@ def pair(plan: Plan) -> Iterator[Case]:
         )
         why = f"{title(first)} fails, and {title(second)} does not let itself be stopped"
         yield Case(f"{name}-late", why, stubborn)
+    yield from _one_after_the_other(plan)
     undoing = [(step, story) for step, story in reached(plan) if step.compensate is not None]
     for (step, _), (other, _) in pairwise(undoing):
         found = undone_by(plan, step)
@@ -150,3 +196,36 @@ def pair(plan: Plan) -> Iterator[Case]:
         draft = undo_script(draft, other.id, Raises("no", "odd", 1.0251))
         why = f"neither {title(step)} nor {title(other)} can be undone"
         yield Case(f"undo-{step.id}-{other.id}", why, draft, DEEP)
+
+
+def _one_after_the_other(plan: Plan) -> Iterator[Case]:
+    """The first goes wrong in a way that can be overcome, and then a later one fails for good."""
+    found = reached(plan)
+    near = [(found[index], found[index + 1]) for index in range(len(found) - 1)]
+    far = [(found[index], found[-1]) for index in range(len(found) - 2)]
+    for (first, _), (second, story) in spread([*near, *far], _MOST_PAIRS):
+        if first.id not in story.reached():
+            continue
+        row: list[Behaviour]
+        if first.retry.max_attempts > 1:
+            row = [no(plan, first.id, code_of(first)), usual(story, first.id)]
+            how = "fails once"
+        elif first.tolerant:
+            row = [no(plan, first.id)]
+            how = "fails, which is tolerated"
+        else:
+            continue
+        draft = script_first(plan, story, first, partial(_always, tuple(row)))
+        told = Story(draft, story.scenario, story.expected, story.facts)
+        both = failing(plan, told, second)
+        why = f"{title(first)} {how}, and then {title(second)} fails for good"
+        yield Case(f"{first.id}-then-{second.id}", why, both)
+        if second.call is not None and second.call.timeout is not None:
+            hanging = script_first(plan, told, second, lambda name: [Hangs()])
+            why = f"{title(first)} {how}, and then {title(second)} hangs"
+            yield Case(f"{first.id}-then-{second.id}-hangs", why, hanging)
+
+
+def _always(row: Sequence[Behaviour], name: str) -> Sequence[Behaviour]:
+    """Return what an attempt does, whatever its name."""
+    return row

@@ -219,25 +219,33 @@ def default_input(graph: Graph, children: Mapping[str, Any]) -> dict[str, Any]:
     given = graph.fields.get("input") or {}
     found = smallest(schema) if isinstance(schema, Mapping) else {}
     found = {**found, **given} if isinstance(found, Mapping) else dict(given)
-    whole = _completed(graph, children, "input", found, graph.fits_input, schema)
+    whole = _completed(
+        graph, list(_asked(graph, children)), "input", found, graph.fits_input, schema
+    )
     return {key: value for key, value in whole.items() if key not in given or value != given[key]}
 
 
 def default_outputs(graph: Graph, children: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the attempts of action steps return, and the payloads of wait steps."""
     found = {}
+    asked: dict[str, list[tuple[Node, int, Any]]] = {}
+    for each in _asked(graph, children):
+        if each[0][1] in ("output", "steps"):
+            asked.setdefault(each[0][2][0], []).append(each)
     for step in graph.steps.values():
         if step.type not in ("action", "wait"):
             continue
         schema = step.fields.get("schema" if step.type == "wait" else "output_schema")
         value = smallest(schema) if schema is not None else {}
-        found[step.id] = _completed(graph, children, step.id, value, step.fits_output, schema)
+        found[step.id] = _completed(
+            graph, asked.get(step.id, ()), step.id, value, step.fits_output, schema
+        )
     return found
 
 
 def _completed(
     graph: Graph,
-    children: Mapping[str, Any],
+    among: Sequence[tuple[Node, int, Any]],
     root: str,
     value: Any,
     check: Fitting | None,
@@ -246,7 +254,7 @@ def _completed(
     """Return a value with everything in it that references ask of it, as far as it may."""
     asked = [
         (sure, parts, wanted)
-        for node, sure, wanted in _asked(graph, children)
+        for node, sure, wanted in among
         for parts in [_path(graph, root, node)]
         if parts
     ]

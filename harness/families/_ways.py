@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -41,90 +41,112 @@ class Need:
         return Need((*self.conditions, *more), failing, completing)
 
 
-def _all(ways: Sequence[Callable[[], Iterator[Need]]]) -> Iterator[Need]:
-    """Yield what fulfils all of several needs at once."""
-    if not ways:
-        yield Need()
-        return
-    for first in itertools.islice(ways[0](), _MOST_AT_ONCE):
-        for rest in _all(ways[1:]):
-            both = first.and_(rest)
+def _all(options: Sequence[Sequence[Need]]) -> list[Need]:
+    """Return what fulfils all of several needs at once, in some of the ways that there are."""
+    found: list[Need] = []
+    tried = 0
+
+    def more(need: Need, rest: Sequence[Sequence[Need]]) -> None:
+        nonlocal tried
+        if not rest:
+            found.append(need)
+            return
+        for each in rest[0]:
+            if len(found) >= _MOST_AT_ONCE or tried >= _MOST_COMBINATIONS:
+                return
+            tried += 1
+            both = need.and_(each)
             if both is not None:
-                yield both
+                more(both, rest[1:])
+
+    more(Need(), options)
+    return found
 
 
-def ways_to_run(graph: Graph, step: Step) -> Iterator[Need]:
-    """Yield what makes a step run, the likeliest first."""
-    own: list[Callable[[], Iterator[Need]]] = []
-    if step.condition is not None:
-        condition = step.condition
-        own = [lambda: iter([Need(((condition, True),))])]
-    needed = [
-        (lambda each=each: _ways_to_complete(graph, graph.steps[each]))
-        for each in sorted(strong_references(step))
-        if each in graph.steps
-    ]
-    incoming = graph.into(step.id)
-    if not incoming:
-        yield from itertools.islice(_all([*own, *needed]), _MOST_AT_ONCE)
-    elif step.join == "all":
-        taken = [(lambda edge=edge: ways_to_take(graph, edge, True)) for edge in incoming]
-        yield from itertools.islice(_all([*taken, *own, *needed]), _MOST_AT_ONCE)
-    else:
-        for edge in incoming:
-            one = [lambda edge=edge: ways_to_take(graph, edge, True)]
-            yield from itertools.islice(_all([*one, *own, *needed]), _MOST_AT_ONCE)
+@attrs.define(eq=False)
+class Ways:
+    """What makes the steps of a graph run, and its connections be decided; the likeliest first.
 
+    Each answer is kept: in a graph of layers there are as many paths to a step as one can count.
+    """
 
-def _ways_to_complete(graph: Graph, step: Step) -> Iterator[Need]:
-    for need in ways_to_run(graph, step):
-        both = need.and_(Need(completing=frozenset([step.id])))
-        if both is not None:
-            yield both
+    graph: Graph
+    _runs: dict[str, list[Need]] = attrs.field(factory=dict)
+    _takes: dict[tuple[str, bool], list[Need]] = attrs.field(factory=dict)
 
+    def run(self, step: Step, *, whatever_its_condition: bool = False) -> list[Need]:
+        """Return what makes a step run, or be looked at as far as its own condition."""
+        if step.id not in self._runs:
+            self._runs[step.id] = list(itertools.islice(self._run(step), 2 * _MOST_AT_ONCE))
+        if step.condition is None or whatever_its_condition:
+            return self._runs[step.id]
+        own = Need(((step.condition, True),))
+        both = (need.and_(own) for need in self._runs[step.id])
+        return [need for need in both if need is not None]
 
-def _ways_to_fail(graph: Graph, step: Step) -> Iterator[Need]:
-    if step.type not in ("action", "workflow"):
-        return
-    for need in ways_to_run(graph, step):
-        both = need.and_(Need(failing=(step.id,)))
-        if both is not None:
-            yield both
+    def _run(self, step: Step) -> Iterator[Need]:
+        steps = self.graph.steps
+        needed = [
+            self._complete(steps[each]) for each in sorted(strong_references(step)) if each in steps
+        ]
+        incoming = self.graph.into(step.id)
+        if not incoming:
+            yield from _all(needed)
+        elif step.join == "all":
+            yield from _all([*(self.take(edge, True) for edge in incoming), *needed])
+        else:
+            for edge in incoming:
+                yield from _all([self.take(edge, True), *needed])
 
+    def _complete(self, step: Step) -> list[Need]:
+        both = (need.and_(Need(completing=frozenset([step.id]))) for need in self.run(step))
+        return [need for need in both if need is not None]
 
-def ways_to_take(graph: Graph, edge: Edge, taken: bool) -> Iterator[Need]:
-    """Yield what makes a connection taken, or dead by its own condition."""
-    source = graph.steps[edge.source]
-    siblings = [
-        each.condition
-        for each in graph.out_of(edge.source)
-        if each.conditional and each.on == edge.on and each.condition is not None
-    ]
-    wants: list[tuple[tuple[Node, bool], ...]] = [()]
-    if edge.condition is not None:
-        wants = [((edge.condition, taken),)]
-    elif edge.default and taken:
-        wants = [tuple((each, False) for each in siblings)]
-    elif edge.default:
-        wants = [((each, True),) for each in siblings]
-    elif not taken:
-        wants = []
-    ends = {
-        "success": [_ways_to_complete],
-        "failure": [_ways_to_fail],
-        "always": [_ways_to_complete, _ways_to_fail],
-    }[edge.on]
-    for ways in ends:
-        for need in ways(graph, source):
-            for want in wants:
-                both = need.and_(Need(want))
-                if both is not None:
-                    yield both
-    if not taken:
-        # Dead because of how the source ended.
-        others = {"success": [_ways_to_fail], "failure": [_ways_to_complete]}.get(edge.on, [])
-        for ways in others:
-            yield from ways(graph, source)
+    def _fail(self, step: Step) -> list[Need]:
+        if step.type not in ("action", "workflow"):
+            return []
+        both = (need.and_(Need(failing=(step.id,))) for need in self.run(step))
+        return [need for need in both if need is not None]
+
+    def take(self, edge: Edge, taken: bool) -> list[Need]:
+        """Return what makes a connection taken, or dead by its own condition."""
+        key = (edge.id, taken)
+        if key not in self._takes:
+            self._takes[key] = list(itertools.islice(self._take(edge, taken), 2 * _MOST_AT_ONCE))
+        return self._takes[key]
+
+    def _take(self, edge: Edge, taken: bool) -> Iterator[Need]:
+        source = self.graph.steps[edge.source]
+        siblings = [
+            each.condition
+            for each in self.graph.out_of(edge.source)
+            if each.conditional and each.on == edge.on and each.condition is not None
+        ]
+        wants: list[tuple[tuple[Node, bool], ...]] = [()]
+        if edge.condition is not None:
+            wants = [((edge.condition, taken),)]
+        elif edge.default and taken:
+            wants = [tuple((each, False) for each in siblings)]
+        elif edge.default:
+            wants = [((each, True),) for each in siblings]
+        elif not taken:
+            wants = []
+        ends = {
+            "success": [self._complete],
+            "failure": [self._fail],
+            "always": [self._complete, self._fail],
+        }[edge.on]
+        for ways in ends if wants else ():
+            for need in ways(source):
+                for want in wants:
+                    both = need.and_(Need(want))
+                    if both is not None:
+                        yield both
+        if not taken:
+            # Dead because of how the source ended.
+            others = {"success": [self._fail], "failure": [self._complete]}.get(edge.on, [])
+            for ways in others:
+                yield from ways(source)
 
 
 # ---- values that make conditions true or false ----

@@ -200,8 +200,10 @@ def repeat_at(world: World, unit: Unit, retry: Repeats, failure: Failure) -> flo
     unit.counted += 1
     if not may_repeat(retry, failure) or unit.counted >= retry.max_attempts:
         return None
-    # R12: the upper end of the jitter is what engines under test draw.
-    instant = world.now + delay_before(retry, unit.counted)
+    delay = delay_before(retry, unit.counted)
+    if retry.jitter == "full":
+        delay *= world.scenario.jitter  # R12: what the engine under test draws
+    instant = world.now + delay
     assert unit.first_start is not None
     if retry.max_elapsed is not None and instant > unit.first_start + retry.max_elapsed:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import attrs
@@ -231,7 +231,7 @@ def _find(node: Node, scope: Scope) -> Any:
     """Return the value of a reference, or what is missing of it."""
     _, root, parts, optional = node
     value: Any = Absent()
-    name = path_text(root, parts)
+    name = path_text(root, tuple(parts))
     if root == "output":
         step, *parts = parts
         value = scope.outputs.get(step, value)
@@ -279,6 +279,7 @@ def _follow(value: Any, parts: Sequence[Part], can_grow: bool, name: str) -> Any
     return value
 
 
+@lru_cache(maxsize=16_384)
 def path_text(root: str, parts: Sequence[Part]) -> str:
     """Return a path as it is written in `waiting_for`."""
     found = "" if root == "output" else root
@@ -324,10 +325,9 @@ def resolve(template: Any, names: Names, scope: Scope) -> tuple[Any, Absent]:
             return [replaced(each) for each in value]
         if not isinstance(value, str):
             return value
-        pieces = [
-            piece if isinstance(piece, str) else found(piece) for piece in pieces_of(value, names)
-        ]
-        if len(pieces) == 1 and not isinstance(pieces_of(value, names)[0], str):
+        cut = pieces_of(value, names)
+        pieces = [piece if isinstance(piece, str) else found(piece) for piece in cut]
+        if len(pieces) == 1 and not isinstance(cut[0], str):
             return pieces[0]
         return "".join(
             piece

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import attrs
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from referencing import Registry
 
+from harness._formats import FORMATS
 from harness.oracle._reading import Names, Node, read_condition, steps_of, steps_of_template
 
 Document = Mapping[str, Any]
@@ -98,7 +100,7 @@ class Fitting:
         kind: type[Validator] = Draft202012Validator
         if isinstance(schema, Mapping):
             kind = validator_for(schema, default=Draft202012Validator)
-        self._validator = kind(schema, registry=Registry(), format_checker=FormatChecker())
+        self._validator = kind(schema, registry=Registry(), format_checker=FORMATS)
 
     def __call__(self, value: Any) -> bool:
         return bool(self._validator.is_valid(value))
@@ -322,6 +324,19 @@ def _fields(document: Document) -> Iterator[dict[str, Any]]:
             service = config.pop("service")
             config["action"] = f"{service}.{config.get('action', 'default')}"
         yield {"id": node["id"], "type": node.get("type", "action"), **config}
+
+
+def graph_of(document: Document) -> Graph:
+    """Return the graph that a valid document means; what was read lately is not read again.
+
+    It is known by its text: hundreds of scenarios have the same document.
+    """
+    return _graph_of(json.dumps(document, default=dict))
+
+
+@lru_cache(maxsize=16)
+def _graph_of(text: str) -> Graph:
+    return read_document(json.loads(text))
 
 
 def read_document(document: Document) -> Graph:

@@ -173,14 +173,14 @@ def verdict_of_join(run: Run, step: Step) -> bool | None:
     incoming = run.graph.into(step.id)
     if not incoming:
         return True
+    if step.join != "first" and any(edge.id not in run.decided for edge in incoming):
+        return None
     taken = sum(run.decided.get(edge.id) is True for edge in incoming)
     dead = sum(run.decided.get(edge.id) is False for edge in incoming)
     undecided = len(incoming) - taken - dead
     # R5
     if step.join == "first":
         return True if taken else False if not undecided else None
-    if undecided:
-        return None
     if step.join == "all":
         return not dead
     return taken > 0

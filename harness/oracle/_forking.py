@@ -6,21 +6,23 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.oracle._document import Graph
+from harness.oracle._document import Graph, Step
 from harness.oracle._ending import decide_all
 from harness.oracle._requests import Refused
 from harness.oracle._state import COMPLETED, FAILED, SKIPPED, Run, StepRun
 
 
 def fork(old: Run, new: Run, from_steps: Sequence[str]) -> None:
-    """Let a new execution, of the same document, keep what it can of an old one."""
+    """Let a new execution, perhaps of another document, keep what it can of an old one."""
     if not old.ended or not set(from_steps) <= set(new.graph.steps):
         raise Refused("it cannot be forked like this")
     if new.graph.fits_input is not None and not new.graph.fits_input(new.input):
         raise Refused("the input does not fit")
-    again = {*from_steps, *(each.step.id for each in old.in_order() if not _can_be_kept(each))}
+    kept = {each.step.id for each in old.in_order() if _can_be_kept(each)}
+    again = {*from_steps, *(step for step in new.graph.steps if step not in kept)}
     while True:
         again = _with_what_comes_after(new.graph, again)
+        _refuse_what_is_lost(old, new.graph, kept - again, again)
         _keep(old, new, again)
         # Only by the decisions of the fork is it known what a failure means in it.
         lost = {
@@ -39,9 +41,11 @@ def kept_input(old: Run, input: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _can_be_kept(found: StepRun) -> bool:
-    if found.status == COMPLETED:
-        return not any(unit.undone for unit in found.units)
-    return found.status in (SKIPPED, FAILED)
+    if any(unit.undone for unit in found.units):
+        return False
+    if found.status == FAILED:
+        return found.step.tolerant or found.judgement == "handled"
+    return found.status in (COMPLETED, SKIPPED)
 
 
 def _with_what_comes_after(graph: Graph, steps: Iterable[str]) -> set[str]:
@@ -54,21 +58,45 @@ def _with_what_comes_after(graph: Graph, steps: Iterable[str]) -> set[str]:
     return found
 
 
+def _refuse_what_is_lost(old: Run, graph: Graph, kept: set[str], again: set[str]) -> None:
+    # What is no more came after what runs again, if it did, by the old document.
+    after = _with_what_comes_after(old.graph, again & set(old.steps))
+    for name in kept:
+        step, found = graph.steps.get(name), old.steps[name]
+        if step is None:
+            if name not in after:
+                raise Refused(f"the new document has no step {name}")
+        elif step.type != found.step.type:
+            raise Refused(f"step {name} has another type")
+        elif found.status == COMPLETED and not _fits(step, found):
+            raise Refused(f"the output of {name} does not fit")
+
+
+def _fits(step: Step, found: StepRun) -> bool:
+    fits = step.fits_output
+    if fits is None:
+        return True
+    if step.for_each is None:
+        return fits(found.output)
+    return all(fits(unit.output) for unit in found.units if unit.status == COMPLETED)
+
+
 def _keep(old: Run, new: Run, again: set[str]) -> None:
     new.decided, new.waiting_edges = {}, {}
     new.unhandled, new.deferred = [], []
-    for name, found in old.steps.items():
+    for name, step in new.graph.steps.items():
         if name in again:
-            new.steps[name] = StepRun(found.step)
+            new.steps[name] = StepRun(step)
             continue
-        kept = copy.deepcopy(found)
+        kept = copy.deepcopy(old.steps[name])
+        kept.step = step
         kept.kept, kept.judgement = True, None
         kept.grouped = kept.joined = True
         new.steps[name] = kept
         new.decided.update(
             {
                 edge.id: old.decided[edge.id]
-                for edge in old.graph.out_of(name)
+                for edge in new.graph.out_of(name)
                 if edge.id in old.decided
             }
         )

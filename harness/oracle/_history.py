@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from harness._scenario import Act, Scenario
-from harness.oracle._document import Document, Graph, read_document
+from harness.oracle._document import Document, Graph, graph_of
 from harness.oracle._ending import decide_all, judge, note_erred, verdict_of_join
 from harness.oracle._looking import item_of
 from harness.oracle._predict import Facts
@@ -22,12 +22,14 @@ from harness.oracle._state import (
     BESIDE,
     CANCELLED,
     COMPLETED,
+    ENDED,
     FAILED,
     FOR_EVER,
     PAUSED,
     PENDING,
     RUNNING,
     SKIPPED,
+    STEP_TIMEOUT,
     STOP,
     Attempt,
     Failure,
@@ -36,7 +38,7 @@ from harness.oracle._state import (
     Stopping,
     Unit,
 )
-from harness.oracle._stopping import begin_undoing, prepare_undo
+from harness.oracle._stopping import begin_undoing, prepare_undo, undo_of
 from harness.oracle._units import fill, items_go_on
 from harness.oracle._world import World
 
@@ -54,8 +56,8 @@ def facts_of(
 
     `histories` are those of the execution, `x`, and of its children, by their ids.
     """
-    graphs = {name: read_document(each) for name, each in scenario.workflows.items()}
-    graph = read_document(document)
+    graphs = {name: graph_of(each) for name, each in scenario.workflows.items()}
+    graph = graph_of(document)
     graphs.setdefault(graph.id, graph)
     world = World(scenario, graphs, at, scenario.limit)
     world.tick = lambda instant: None
@@ -114,16 +116,11 @@ class _Reader:
                 if (undo.step.id, undo.index) not in self.undone
             ]
             for undo in run.undoing[:1]:
-                undo.output = self._undone_output(undo)
                 prepare_undo(self.world, run, undo)
                 undo.wants = undo.current is None and undo.retry_at is None
         for unit in run.units():
             if unit.current is not None and unit.current.gone is None:
                 unit.current.gone = "crash"
-
-    def _undone_output(self, undo: Unit) -> Any:
-        found = self.run.steps[undo.step.id]
-        return next((unit.output for unit in found.units if unit.index == undo.index), None)
 
     # ---- the execution ----
 
@@ -154,24 +151,59 @@ class _Reader:
         grace = event.get("grace", 0.0)
         seconds = FOR_EVER if grace is None else grace
         final = CANCELLED if event["cause"] == "cancel" else FAILED
-        run.stopping = Stopping(final, event["at"] + seconds, over=seconds <= 0)
+        run.stopping = Stopping(final, event["at"] + seconds, seconds <= 0, since=event["at"])
         run.pause = False
         run.waiting_edges.clear()
         if event["cause"] == "timeout":
             run.unhandled.insert(0, (Failure("timeout.execution"), None))
             run.deadline = None
-        for unit in run.units():
-            if unit.child is not None and not unit.child.ended:
-                unit.child_asked = unit.child_asked or (STOP if seconds <= 0 else "grace")
+        elif event["cause"] == "failure" and not (run.unhandled or run.deferred):
+            # R29: no step has failed, but the output.
+            run.unhandled.append((_failure(event["failure"]), None))
+        for found in run.in_order():
+            late = found.deadline is not None and found.deadline <= event["at"]
+            if late and event["cause"] != "timeout":
+                self._out_of_time(found)
+            self._nothing_more_begins(found, STOP if seconds <= 0 else None)
+            self._ask_children(found, STOP if seconds <= 0 else "grace", event["at"])
         if seconds <= 0:
             self._ask_all()
 
     def _ask_all(self) -> None:
         for found in self.run.in_order():
             found.deadline = None
-        for unit in self.run.units():
+            for unit in found.units:
+                if unit.current is not None:
+                    unit.current.asked = unit.current.asked or STOP
+
+    def _out_of_time(self, found: StepRun) -> None:
+        """R14, R16: what runs was asked to stop, which leaves no event, and nothing comes after."""
+        found.deadline = None
+        if found.step.for_each is not None and found.first_failure is None:
+            found.cut_by = found.cut_by or STEP_TIMEOUT
+        for unit in found.units:
             if unit.current is not None:
-                unit.current.asked = unit.current.asked or STOP
+                unit.current.asked = unit.current.asked or STEP_TIMEOUT
+        self._ask_children(found, STEP_TIMEOUT, self.world.now)
+
+    def _ask_children(self, found: StepRun, reason: str, at: float) -> None:
+        """Ask the children of a step to stop; what became of them since then is known already."""
+        for unit in found.units:
+            child = unit.child
+            if child is None or unit.status in ENDED or (child.ended and child.since < at):
+                continue
+            unit.child_asked = unit.child_asked or reason
+            if child.stopping is not None and child.stopping.since >= at:
+                child.stopping.by_parent = True
+
+    def _nothing_more_begins(self, found: StepRun, reason: str | None) -> None:
+        """R19: an item that has not begun is cut short without an event of its own."""
+        if found.step.for_each is None or found.ended:
+            return
+        for unit in found.units:
+            if unit.status == PENDING:
+                unit.status = CANCELLED
+                found.cut_by = found.cut_by or reason
 
     def on_CancelRequested(self, event: Event) -> None:  # noqa: N802
         stopping = self.run.stopping
@@ -191,6 +223,10 @@ class _Reader:
         self._on_end(event, COMPLETED)
 
     def on_ExecutionFailed(self, event: Event) -> None:  # noqa: N802
+        run = self.run
+        if not (run.unhandled or run.deferred):
+            # R29: no step has failed, but the output.
+            run.unhandled += [(_failure(each), None) for each in event["failures"][:1]]
         self._on_end(event, FAILED)
 
     def on_ExecutionCancelled(self, event: Event) -> None:  # noqa: N802
@@ -219,8 +255,8 @@ class _Reader:
         if event.get("role") == "compensate":
             place = step, item
             if place not in self.undos:
-                of = self.graph.steps[step]
-                self.undos[place] = Unit(of, item, "compensate", RUNNING)
+                of = next(unit for unit in self.run.steps[step].units if unit.index == item)
+                self.undos[place] = undo_of(of)
             return self.undos[place]
         found = self.run.steps[step]
         return next(unit for unit in found.units if unit.index == item)
@@ -259,6 +295,7 @@ class _Reader:
             found.missing = tuple(event["inputs"])
             found.condition_met = bool(event.get("condition_met"))
         elif event["kind"] == "signal":
+            found.missing = ()
             found.condition_met = found.awaits_signal = found.started = True
             found.deadline = event.get("deadline")
         elif event["kind"] == "decision":
@@ -359,14 +396,19 @@ class _Reader:
         for_each = found.step.for_each or {}
         if (for_each.get("on_item_error") or "fail") == "fail" and found.first_failure is None:
             found.first_failure = unit.failure
+            self._nothing_more_begins(found, None)
             for other in found.units:
                 if other.current is not None:
                     other.current.asked = other.current.asked or BESIDE
-                if other.child is not None and not other.child.ended:
-                    other.child_asked = BESIDE
+            self._ask_children(found, BESIDE, event["at"])
 
     def on_ItemCancelled(self, event: Event) -> None:  # noqa: N802
         self._end_unit(self._unit(event), CANCELLED)
+        found, stopping = self.run.steps[event["step"]], self.run.stopping
+        late = found.deadline is not None and found.deadline <= event["at"]
+        # What its `total_timeout` has begun it begins again when the execution is opened.
+        if stopping is not None and not late and stopping.grace_end <= event["at"]:
+            found.cut_by = found.cut_by or STOP
 
     # ---- connections ----
 
@@ -392,6 +434,10 @@ class _Reader:
         number = event["attempt"]
         counter = {"step": "attempts", "fallback": "fallback_attempts"}.get(role, "undo_attempts")
         setattr(unit, counter, number)
+        if role == "compensate":
+            # R30: nobody knows how far it got.
+            for each in self.run.steps[unit.step.id].units:
+                each.undone = each.undone or each.index == unit.index
         unit.wants, unit.retry_at, unit.status = False, None, RUNNING
         if unit.first_start is None:
             unit.first_start = event["at"]

@@ -33,12 +33,12 @@ _OF_THE_ITEM = re.compile(r"item(?:[.\[]|$)")
 
 def look_at_group(world: World, run: Run, group: list[Step]) -> None:
     """Look at steps together: each sees only what had ended before the first of them."""
-    visible = run.has_ended()
+    visible = run.has_ended() if len(group) > 1 else None
     for step in group:
         look(world, run, run.steps[step.id], visible)
 
 
-def look(world: World, run: Run, found: StepRun, visible: frozenset[str]) -> None:
+def look(world: World, run: Run, found: StepRun, visible: frozenset[str] | None) -> None:
     """Look at one step, from the stage on that it had reached."""
     if not found.joined:
         runs = verdict_of_join(run, found.step)

@@ -32,9 +32,9 @@ from harness._scenario import (
     seconds_of,
 )
 from harness.oracle import _requests as requests
-from harness.oracle._attempts import timeout_of
+from harness.oracle._attempts import is_shielded, timeout_of
 from harness.oracle._children import Family
-from harness.oracle._document import Document, Graph, read_document
+from harness.oracle._document import Document, Graph, graph_of
 from harness.oracle._forking import fork, kept_input
 from harness.oracle._state import COMPLETED, PAUSED, RUNNING, Attempt, Run, StepRun, Unit
 from harness.oracle._stopping import work_out_status
@@ -91,26 +91,39 @@ class _Oracle(Family):
         if isinstance(act, Crash | Interrupt):
             self.answers.append("accepted")
             self.down = act.down
+            if isinstance(act, Interrupt) and self.something_holds_up():
+                self.world.note_fact("what cannot be stopped")
             raise _Halt("crash" if isinstance(act, Crash) else "interrupt")
-        run = next((each for each in self.everybody() if each.prefix == _prefix(act)), self.root)
+        run = next((each for each in self.everybody() if each.prefix == _prefix(act)), None)
         # R23: whatever is asked of what has ended is refused, also if that was just now.
         answer = "refused"
 
         def what() -> None:
             nonlocal answer
+            assert run is not None
             try:
                 self.ask_for(run, act)
             except requests.Refused:
                 return
             answer = "accepted"
 
-        self.fact(run, what)
+        if run is not None:
+            self.fact(run, what)
         self.answers.append(answer)
         self.halt_if_over()
 
+    def something_holds_up(self) -> bool:
+        """Whether an engine that is left waits for an attempt that cannot be stopped.
+
+        How long it waits, and what else happens meanwhile, is no rule: it is not predicted.
+        """
+        running = (unit.current for run in self.all_runs() for unit in run.units())
+        return any(each is not None and not each.gone and is_shielded(each) for each in running)
+
     def fork(self, act: Call) -> None:
         """Go on with a fork of the execution, if there can be one."""
-        new = self.new_run(self.root.graph, "y", kept_input(self.root, act.input))
+        graph = self.root.graph if act.workflow is None else graph_of(act.workflow)
+        new = self.new_run(graph, "y", kept_input(self.root, act.input))
         try:
             fork(self.root, new, act.steps)
         except requests.Refused:
@@ -170,6 +183,8 @@ class _Oracle(Family):
 
     def began(self, unit: Unit, attempt: Attempt) -> None:
         """Plan what is to be done during this attempt."""
+        if not any(isinstance(act.moment, During) for act in self.acts):
+            return
         seconds = seconds_of(attempt.behaviour, attempt.name, attempt.number)
         limits = [seconds]
         timeout = timeout_of(unit)
@@ -208,8 +223,8 @@ def predict(
     Without `facts` that is the first phase, from the start on. Given the facts that the phase
     before has left, or that a history tells (`facts_of`), it goes on from them.
     """
-    graphs = {name: read_document(each) for name, each in scenario.workflows.items()}
-    graph = read_document(document)
+    graphs = {name: graph_of(each) for name, each in scenario.workflows.items()}
+    graph = graph_of(document)
     graphs.setdefault(graph.id, graph)
     facts = copy.deepcopy(facts)
     now = 0.0 if facts is None else facts.at

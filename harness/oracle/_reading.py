@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import attrs
@@ -19,7 +20,7 @@ class Wrong(Exception):
     """An expression is no expression, or its operands do not fit."""
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Names:
     """What a first segment may be: the steps, the source of a connection, the name of the item."""
 
@@ -381,8 +382,11 @@ def read_condition(text: Any, names: Names) -> Node | None:
 # ---- templates ----
 
 
-def pieces_of(text: str, names: Names) -> list[str | Node]:
+@lru_cache(maxsize=16_384)
+def pieces_of(text: str, names: Names) -> Sequence[str | Node]:
     """Cut a text into what stands for itself and the references."""
+    if "${" not in text:
+        return (text,)
     found: list[str | Node] = []
     plain, position = "", 0
     while position < len(text):

@@ -187,7 +187,7 @@ def _test_again(run: Run) -> None:
     note_erred(run, len(run.erred) - erred_before)
     for source in {edge.source: None for edge in decided}:
         judge(run, run.steps[source])
-    form_group(run, [run.graph.steps[edge.target] for edge in decided])
+    form_group(run, [run.graph.steps[name] for name in {edge.target: None for edge in decided}])
 
 
 # ---- signals, pauses, cancels ----

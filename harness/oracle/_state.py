@@ -173,6 +173,46 @@ class StepRun:
         return found
 
 
+@attrs.frozen
+class _Seen(Mapping[str, Any]):
+    """What an expression sees of the steps. It asks for few of them, so nothing is made before."""
+
+    steps: Mapping[str, StepRun]
+    visible: frozenset[str] | None
+
+    def _sees(self, step: object) -> bool:
+        found = self.steps.get(str(step))
+        if found is None or not found.ended:
+            return False
+        return self.visible is None or step in self.visible
+
+    def __contains__(self, step: object) -> bool:
+        return self._sees(step)
+
+    def __iter__(self) -> Iterator[str]:
+        return (step for step in self.steps if self._sees(step))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Facts(_Seen):
+    def __getitem__(self, step: str) -> Any:
+        if not self._sees(step):
+            raise KeyError(step)
+        return self.steps[step].facts()
+
+
+class _Outputs(_Seen):
+    def _sees(self, step: object) -> bool:
+        return super()._sees(step) and self.steps[str(step)].status == COMPLETED
+
+    def __getitem__(self, step: str) -> Any:
+        if not self._sees(step):
+            raise KeyError(step)
+        return self.steps[step].output
+
+
 @attrs.define(eq=False)
 class Stopping:
     """An execution that is stopping: what it will be, and until when attempts may go on."""
@@ -181,6 +221,7 @@ class Stopping:
     grace_end: float
     over: bool = False
     by_parent: bool = False
+    since: float = 0.0
 
 
 @attrs.define(eq=False)
@@ -234,6 +275,11 @@ class Run:
         return self.status in ENDED
 
     @property
+    def all_ended(self) -> bool:
+        """Whether every step has ended. The last one most likely has not."""
+        return all(found.ended for found in reversed(self.steps.values()))
+
+    @property
     def compensating(self) -> bool:
         """Whether its work is being undone."""
         return self.undoing is not None and not self.ended
@@ -261,15 +307,10 @@ class Run:
 
     def scope(self, visible: frozenset[str] | None = None, **more: Any) -> Scope:
         """Return what an expression sees: of the steps, only the visible ones that have ended."""
-        seen = {
-            step: found
-            for step, found in self.steps.items()
-            if found.ended and (visible is None or step in visible)
-        }
         return Scope(
             input=self.input,
-            outputs={step: each.output for step, each in seen.items() if each.status == COMPLETED},
-            steps={step: found.facts() for step, found in seen.items()},
+            outputs=_Outputs(self.steps, visible),
+            steps=_Facts(self.steps, visible),
             execution={"id": self.id, "started_at": self.started_at},
             workflow=_without_none({"id": self.graph.id, "version": self.graph.version}),
             **more,

@@ -67,7 +67,8 @@ def _stop_step(world: World, run: Run, found: StepRun, grace: float) -> None:
     if unit is not None and unit.current is not None and unit.current.gone is None:
         if grace <= 0:
             ask(world, run, unit, STOP)
-    elif unit is not None and unit.child is not None and not unit.child.ended:
+    elif unit is not None and unit.child is not None:
+        # Also one that has ended: its parent has not heard of it yet (R28).
         world.stop_child(unit, STOP, grace)
     elif unit is not None and unit.current is not None:
         # R17: an attempt that is gone needs no stopping. In a grace its step waits for the verdict.
@@ -115,7 +116,7 @@ def shorten_grace(world: World, run: Run, grace: float) -> None:
 
 def end_if_over(world: World, run: Run) -> None:
     """When every step has ended: what the execution has become, then its compensation."""
-    if run.ended or run.compensating or not all(found.ended for found in run.in_order()):
+    if run.ended or run.compensating or not run.all_ended:
         return
     if run.stopping is None and run.waiting_edges:
         return  # R4: an undecided connection keeps it open
@@ -135,7 +136,7 @@ def begin_undoing(run: Run) -> None:
     run.undoing = []
     if run.final.lower() in run.graph.compensate_on:
         # R24: in reverse order of the records that completed the work.
-        run.undoing = [_undo_of(unit) for unit in reversed(run.done) if not _kept(run, unit)]
+        run.undoing = [undo_of(unit) for unit in reversed(run.done) if not _kept(run, unit)]
 
 
 def _kept(run: Run, unit: Unit) -> bool:
@@ -175,7 +176,8 @@ def finish(world: World, run: Run) -> None:
 # ---- compensation (R24) ----
 
 
-def _undo_of(unit: Unit) -> Unit:
+def undo_of(unit: Unit) -> Unit:
+    """Return the series of attempts that undoes a completed step or item."""
     return Unit(unit.step, unit.index, "compensate", RUNNING, item=unit.item, output=unit.output)
 
 
@@ -276,6 +278,8 @@ def _is_paused(run: Run) -> bool:
     if run.pause:
         running = any(unit.current and not unit.current.gone for unit in run.units())
         return not running and all(child.status == PAUSED for child in run.children())
+    if run.holding or run.queue:
+        return False
     statuses = {found.status for found in run.in_order()}
     # "Waits for somebody": a step is PAUSED, or a connection undecided.
     waits = PAUSED in statuses or bool(run.waiting_edges)

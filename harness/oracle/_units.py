@@ -64,7 +64,7 @@ def attempt_over(
 
 def cut_short(world: World, run: Run, unit: Unit, reason: str) -> None:
     """End a unit whose attempt, or child, was asked to stop. R16: the first reason names it."""
-    if reason == STEP_TIMEOUT:
+    if reason == STEP_TIMEOUT and unit.index is None:
         fail(world, run, unit, Failure(STEP_TIMEOUT))
     else:
         cancel(world, run, unit)
@@ -204,7 +204,7 @@ def fail(world: World, run: Run, unit: Unit, failure: Failure) -> None:
     assert for_each is not None
     policy = for_each.get("on_item_error") or "fail"
     # R19: the first in the order of the records is the code of the step.
-    if policy == "fail" and found.first_failure is None and failure.code != STEP_TIMEOUT:
+    if policy == "fail" and found.first_failure is None:
         found.first_failure = failure
         stop_items(world, run, found, BESIDE)
     items_go_on(world, run, found)
@@ -234,17 +234,17 @@ def stop_items(world: World, run: Run, found: StepRun, reason: str, grace: float
             if unit.current.asked is None and reason != BESIDE:
                 found.cut_by = found.cut_by or reason
             ask(world, run, unit, reason)
-        elif unit.child is not None and not unit.child.ended:
+        elif unit.child is not None:
             if grace <= 0 and unit.child_asked in (None, "grace") and reason != BESIDE:
                 found.cut_by = found.cut_by or reason
             world.stop_child(unit, reason, grace)
         else:
-            # R17: an attempt that is gone needs no stopping.
-            found.cut_by = found.cut_by or (None if reason == BESIDE else reason)
-            was_running, unit.current = unit.current is not None, None
+            # R17: an attempt that is gone needs no stopping. R19: what a grace begins with does
+            # not name the end of the step; a timeout in the grace does.
+            if reason != BESIDE and grace <= 0:
+                found.cut_by = found.cut_by or reason
+            unit.current = None
             _leave(world, run, unit, CANCELLED)
-            if was_running and reason == STEP_TIMEOUT:
-                unit.status, unit.failure = FAILED, Failure(STEP_TIMEOUT)
 
 
 def items_go_on(world: World, run: Run, found: StepRun) -> None:
@@ -277,11 +277,7 @@ def items_go_on(world: World, run: Run, found: StepRun) -> None:
 
 def _end_items(run: Run, found: StepRun) -> None:
     outputs = [unit.output if unit.status == COMPLETED else None for unit in found.units]
-    cut = [
-        unit
-        for unit in found.units
-        if unit.status == CANCELLED or (unit.failure and unit.failure.code == STEP_TIMEOUT)
-    ]
+    cut = any(unit.status == CANCELLED for unit in found.units)
     # R19: if no item was cut short the step ends as it would have without.
     if found.first_failure is not None and (
         found.cut_by is None or not cut or run.stopping is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -87,6 +88,8 @@ class Working:
     def next_due(self, run: Run) -> list[Callable[[], None]]:
         """Return what is to be recorded together at the earliest instant that is due."""
         found: dict[tuple[float, int], list[Callable[[], None]]] = {}
+        if not self.world.ticks or self.world.ticks[0] > self.world.now:
+            return []
 
         def note(instant: float | None, order: int, what: Callable[..., None], *args: Any) -> None:
             if instant is not None and instant <= self.world.now:
@@ -97,7 +100,7 @@ class Working:
                 note(unit.retry_at, 3, self.back_off_over, run, unit)
         else:
             # R22: it counts, also as a later cause, until every step has ended.
-            if run.status != PAUSED and not all(step.ended for step in run.in_order()):
+            if run.status != PAUSED and not run.all_ended:
                 note(run.deadline, 0, self.execution_times_out, run)
             if run.stopping is not None and not run.stopping.over:
                 note(run.stopping.grace_end, 1, end_grace, self.world, run)
@@ -111,6 +114,7 @@ class Working:
     def tick(self, instant: float) -> None:
         """Look at the clock again at this instant."""
         if instant < FOR_EVER:
+            heapq.heappush(self.world.ticks, instant)
             self.world.at(instant, TIMER, self.time_passes)
 
     def time_passes(self) -> None:
@@ -119,6 +123,8 @@ class Working:
                 # What is due at one instant has an order of its own: it is one fact.
                 self.world.note_fact(f"the clock of {run.id}")
                 self.fact(run)
+        while self.world.ticks and self.world.ticks[0] <= self.world.now:
+            heapq.heappop(self.world.ticks)
         self.halt_if_over()
 
     def all_runs(self) -> list[Run]:
@@ -153,7 +159,7 @@ class Working:
         if unit is not None and unit.current is not None and unit.current.gone is None:
             ask(self.world, run, unit, STEP_TIMEOUT)  # R14: it ends once it has stopped
             return
-        if unit is not None and unit.child is not None and not unit.child.ended:
+        if unit is not None and unit.child is not None:
             self.world.stop_child(unit, STEP_TIMEOUT, 0.0)
             return
         if unit is not None:

@@ -42,6 +42,8 @@ class World:
     facts_at: list[tuple[float, str]] = attrs.field(factory=list)
     # The same for the ends of children, each of which is a consequence of another fact.
     child_ends: list[tuple[float, str]] = attrs.field(factory=list)
+    # The recorded instants at which the clock is still to be looked at; a heap.
+    ticks: list[float] = attrs.field(factory=list)
     # What the oracle does when an attempt has its slot, and when it has ended.
     start: Callable[[Run, Unit], None] = attrs.field(init=False)
     over: Callable[[Run, Unit, Attempt, Failure | None, Any], None] = attrs.field(init=False)

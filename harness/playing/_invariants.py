@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness._scenario import Call, Scenario
-from harness.playing._play import ENDED, Observed
+from harness.playing._seen import ENDED, Observed
 from trioflow import events
 
 _TERMINAL = (

@@ -1,138 +1,142 @@
-"""What scenarios are played with: a store that dies, and actions that follow a script."""
+"""What scenarios are played on: a store that dies, and the names that attempts have."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
 
 import attrs
 import trio
 
 import trioflow
-from harness._scenario import Hangs, Raises, Returns, Scenario, seconds_of
 from trioflow.events import Event
-from trioflow.stores import Head, MemoryStore
-
-# More than an event may have.
-_TOO_LARGE = "x" * (1024 * 1024 + 1)
+from trioflow.stores import OPEN, Head, Store
 
 
 class Gone(BaseException):
     """The process is gone. Not an `Exception`: nothing may handle it."""
 
 
-class DyingStore(MemoryStore):
-    """A process's view of a store that survives it.
+@attrs.define(eq=False)
+class DyingStore:
+    """A process's view of a store that survives it, which is open already.
 
     It counts writes over the whole scenario; from the moment on at which the process dies it
     refuses everything, so that no `finally` tidies up what a real crash would leave.
     """
 
-    def __init__(self, disk: MemoryStore, writes: int) -> None:
-        super().__init__(clock=trio.current_time)
-        self.disk = disk
-        self.writes = writes
-        self.dead = False
-        # Die at this write, and whether before it.
-        self.deadly: int | None = None
-        self.before = False
-        self.died = trio.Event()
-        self._owners: set[str] = set()
+    disk: Store
+    writes: int
+    # What has become durable, in order: which execution, and how many events it then had.
+    written: list[tuple[str, int]]
+    # Die at this write, and whether before it.
+    deadly: int | None = None
+    before: bool = False
+    # What happens then; a real process ends in here.
+    last_words: Callable[[], None] = attrs.field(default=lambda: None)
+    on_death: Callable[[], None] = attrs.field(default=lambda: None)
+    dead: bool = attrs.field(default=False, init=False)
+    _owners: set[str] = attrs.field(factory=set, init=False)
+    _requests: dict[str, int] = attrs.field(factory=dict, init=False)
+    _grown: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
 
     def die(self) -> None:
         """Write nothing any more."""
         self.dead = True
-        self.died.set()
+        self.on_death()
 
     async def bury(self) -> None:
         """Let go of what the dead process owned: on a real disk its lease would run out."""
-        for owner in self._owners:
+        for owner in sorted(self._owners):
             await self.disk.renew(owner, ttl=0)
 
     async def commit(self, head: Head, events: Sequence[Event], *, owned: bool = True) -> None:
         if self.dead:
             raise Gone
         self.writes += 1
-        if self.writes == self.deadly and self.before:
-            self.die()
-            raise Gone
+        deadly = self.writes == self.deadly
+        if deadly and self.before:
+            self._end()
         await self.disk.commit(head, events, owned=owned)
-        if self.writes == self.deadly:
-            self.die()
-            raise Gone
+        self.written.append((head.id, head.seq))
+        if deadly:
+            self._end()
+        if not owned:
+            self._requests[head.id] = head.seq
+        self._grown.set()
+        self._grown = trio.Event()
+
+    def _end(self) -> None:
+        self.last_words()
+        self.die()
+        raise Gone
+
+    async def claim(
+        self, owner: str, *, ttl: float, limit: int = 100, ids: Collection[str] | None = None
+    ) -> list[Head]:
+        self._owners.add(owner)
+        return await self.disk.claim(owner, ttl=ttl, limit=limit, ids=ids)
 
     async def renew(self, owner: str, *, ttl: float) -> None:
         self._owners.add(owner)
         if not self.dead:
             await self.disk.renew(owner, ttl=ttl)
 
-    async def read(self, *args: Any, **kwargs: Any) -> Any:
-        return await self.disk.read(*args, **kwargs)
+    async def delete(self, execution_id: str) -> None:
+        if not self.dead:
+            await self.disk.delete(execution_id)
 
-    async def head(self, *args: Any, **kwargs: Any) -> Any:
-        return await self.disk.head(*args, **kwargs)
+    # ---- who looks changes nothing ----
 
-    async def heads(self, *args: Any, **kwargs: Any) -> Any:
-        return await self.disk.heads(*args, **kwargs)
+    async def read(self, execution_id: str, after: int = 0) -> list[Event]:
+        return await self.disk.read(execution_id, after)
 
-    async def claim(self, *args: Any, **kwargs: Any) -> Any:
-        return await self.disk.claim(*args, **kwargs)
+    async def head(self, execution_id: str) -> Head | None:
+        return await self.disk.head(execution_id)
 
-    async def changed(self, *args: Any, **kwargs: Any) -> Any:
-        return await self.disk.changed(*args, **kwargs)
+    async def heads(self, **wanted: Any) -> list[Head]:
+        return await self.disk.heads(**wanted)
+
+    async def ended(self, status: str, *, limit: int = 100) -> list[Head]:
+        return await self.disk.ended(status, limit=limit)
+
+    # Nobody else writes to the disk, so these two need not ask it again and again. A file would be
+    # asked every quarter of a second, of which a scenario may have a billion.
+
+    async def changed(self, execution_id: str, seq: int) -> None:
+        while True:
+            grown = self._grown
+            head = await self.disk.head(execution_id)
+            if head is not None and head.seq > seq:
+                return
+            await grown.wait()
+
+    async def requested(self, seen: Mapping[str, int]) -> dict[str, int]:
+        while True:
+            grown, found = self._grown, dict[str, int]()
+            for name, seq in self._requests.items():
+                head = await self.disk.head(name) if seq > seen.get(name, 0) else None
+                if head is not None and head.status in OPEN:
+                    found[name] = seq
+            if found:
+                return found
+            await grown.wait()
 
 
-@attrs.define(eq=False)
-class Actors:
-    """The actions of a scenario: each attempt does what the script says, and is noted."""
-
-    scenario: Scenario
-    # What is to be done while an attempt runs: called with its name, number and seconds.
-    began: Callable[[str, int, float], None]
-    calls: list[tuple[float, str, int, Mapping[str, Any]]] = attrs.field(factory=list)
-    compensated: list[str] = attrs.field(factory=list)
-    running: set[tuple[str, int]] = attrs.field(factory=set)
-
-    def actions(self, documents: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return a function for every action that the documents name, but for what is lacking."""
-        names = dict.fromkeys(name for each in documents for name in _actions_of(each))
-        return [
-            trioflow.action(name)(self._scripted())
-            for name in names
-            if name not in self.scenario.lacks
-        ]
-
-    def _scripted(self) -> Callable[..., Any]:
-        async def scripted(context: trioflow.ActionContext, **parameters: Any) -> Any:
-            return await self._act(context, parameters)
-
-        return scripted
-
-    async def _act(self, context: trioflow.ActionContext, parameters: Mapping[str, Any]) -> Any:
-        name, number = name_of(context), context.attempt
-        self.calls.append((trio.current_time(), name, number, parameters))
-        behaviour = self.scenario.behaviour(name, number)
-        seconds = seconds_of(behaviour, name, number)
-        limit = float("inf") if context.deadline is None else context.deadline
-        self.running.add((name, number))
-        self.began(name, number, min(seconds, limit))
-        shielded = not isinstance(behaviour, Hangs) and behaviour.shielded
-        try:
-            with trio.CancelScope(shield=shielded):
-                await trio.sleep(seconds)
-        finally:
-            self.running.discard((name, number))
-        if isinstance(behaviour, Raises):
-            if behaviour.code is None and behaviour.retryable is None:
-                raise RuntimeError(behaviour.error)
-            code = behaviour.code or "action.error"
-            raise trioflow.StepError(behaviour.error, code, behaviour.retryable)
-        if name.endswith(":compensate"):
-            self.compensated.append(name.removesuffix(":compensate"))
-        if isinstance(behaviour, Returns) and behaviour.spoilt is not None:
-            return {1, 2} if behaviour.spoilt == "result.not_json" else _TOO_LARGE
-        return behaviour.output if isinstance(behaviour, Returns) else None
+# ---- names ----
 
 
 def name_of(context: trioflow.ActionContext) -> str:
@@ -151,7 +155,13 @@ def prefix_of(execution_id: str) -> str:
     return "".join(f"{each}/" for each in children)
 
 
-def _actions_of(document: Mapping[str, Any]) -> Iterator[str]:
+def id_of(root: str, child: str) -> str:
+    """Return the id of the execution that an act calls by the name of its step."""
+    return f"{root}:" + child.replace("/", ":").replace("[", ":").replace("]", "")
+
+
+def actions_of(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the actions that a document calls."""
     for step in (*(document.get("steps") or ()), *(document.get("nodes") or ())):
         fields = {**step, **(step.get("config") or {})}
         service = fields.get("service")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import attrs
 
@@ -23,7 +23,7 @@ _ORDERING = ("<", "<=", ">", ">=")
 _OTHERS: tuple[Any, ...] = (True, False, 0, 1, "", "a", None, [], [None], {}, {"a": None})
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -138,10 +138,13 @@ class Guesses:
     world: World
     documents: Documents
     found: dict[Term, dict[str, Any]] = attrs.field(factory=dict)
+    most: int = _MOST
 
     def collect(self, clauses: Sequence[Node], terms: Sequence[Term]) -> dict[Term, list[Any]]:
         """Return for each term what is worth trying: what the conditions ask for comes first."""
         self.found = {term: {} for term in terms}
+        # One term may be compared with something in every clause, and with what is beside it.
+        self.most = max(_MOST, 4 * len(clauses))
         for clause in clauses:
             if clause[0] != "chain":
                 for value in (True, False):
@@ -165,7 +168,7 @@ class Guesses:
                 found = [each for each in found if isinstance(each, int) and each >= 0]
                 found += [1, 0, 2, ABSENT]
             case _:
-                asked = [each for each in found if self.documents.may_be(term, each)][:_MOST]
+                asked = [each for each in found if self.documents.may_be(term, each)][: self.most]
                 samples = self.documents.samples(term, 10)
                 others = [each for each in _OTHERS if self.documents.may_be(term, each)]
                 found = [*asked, *samples, *others, ABSENT]
@@ -234,7 +237,7 @@ class Guesses:
         """Note what the terms of an expression have to be for it to have a value."""
         term = term_of(node, self.world)
         if term is not None:
-            if len(self.found.setdefault(term, {})) < 2 * _MOST:
+            if len(self.found.setdefault(term, {})) < 2 * self.most:
                 self.found[term].setdefault(key_of(value), value)
             return
         match node[0]:

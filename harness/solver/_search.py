@@ -101,6 +101,9 @@ class Search:
         self._begin()
         try:
             solution = next(self._solutions(hope, options, {}, {}), None)
+        except RecursionError:
+            reason = f"{wanted} was not looked for: {len(self.clauses)} clauses are too many"
+            return Unreachable(reason, self._tried, False)
         except _OutOfBudget:
             reason = f"{wanted} was not reached with {self._tried} candidates; there are more"
             return Unreachable(reason, self._tried, False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import attrs
 import trio
-import trio.testing
 
-from harness._scenario import AfterWrite, BeforeWrite, Call, Scenario
+import trioflow.events
+import trioflow.testing
+from harness._scenario import Act, AfterWrite, BeforeWrite, Call, Scenario
 from harness.families import _attempts as attempts
 from harness.families import _flow as flow
 from harness.families import _people as people
@@ -16,18 +18,23 @@ from harness.families import _undo as undo
 from harness.families._cases import Case
 from harness.families._plan import Plan
 from harness.families._stories import Story
-from harness.playing._play import _Player
-from trioflow.stores import MemoryStore
+from harness.oracle._history import facts_of
+from harness.oracle._sameness import state_of
+from harness.playing._actors import Actors
+from harness.playing._observing import silence
+from harness.playing._play import Player
+from harness.playing._schedule import scheduled
+from trioflow.events import Event
+from trioflow.stores import Head, MemoryStore
 
+# How long (seconds) no process runs after a crash, and after how many writes it is tried.
+DOWN = 0.3017
 _MOST = 200
-_STOPPING = ("compensation", "cancel", "fail", "items")
 
 
 def carriers(plan: Plan) -> Iterator[tuple[str, Story]]:
     """Yield the scenarios that die after each write, with what is going on in them."""
     seen = set()
-    # What becomes of items while their execution stops or undoes is not read from a history yet.
-    several = any(step.for_each is not None for step in plan.steps)
     for name, cases in (
         ("ok", flow.ok(plan)),
         ("branch", flow.reach(plan)),
@@ -40,7 +47,7 @@ def carriers(plan: Plan) -> Iterator[tuple[str, Story]]:
         ("cancel", people.cancel(plan)),
         ("fail", attempts.fail(plan)),
     ):
-        for case in cases if not (several and name in _STOPPING) else ():
+        for case in cases:
             story = _certain(plan, case)
             if story is None:
                 continue
@@ -52,37 +59,72 @@ def carriers(plan: Plan) -> Iterator[tuple[str, Story]]:
 
 
 def _certain(plan: Plan, case: Case) -> Story | None:
-    # An attempt that nobody can stop would hold up the death of a simulated process.
-    if case.name.endswith("-late"):
-        return None
     story = plan.told(case.draft)
     misused = any(isinstance(act, Call) and act.verb == "fork" for act in story.scenario.actions)
     return story if story.certain and not misused else None
 
 
-def writes_of(scenario: Scenario) -> int:
-    """Return how often the engine writes while it plays a scenario."""
+def points(carrier: Scenario, deep: bool = False) -> Iterator[AfterWrite | BeforeWrite]:
+    """Yield the moments at which a scenario can die, those that make a difference.
 
-    async def count() -> int:
-        disk = MemoryStore(clock=trio.current_time)
-        player = _Player(scenario, scenario.workflow, disk, list(scenario.actions))
-        await player.play()
-        return player.writes
+    Two of them make none if the next process starts from the same: see `state_of`. Most of what
+    dies before a write is like what dies after the write before it; only if something was done,
+    or time has passed that counts, it is not.
+    """
+    seen = set()
+    for left in _deaths(carrier)[: 2 * _MOST]:
+        if isinstance(left.moment, BeforeWrite) and not deep:
+            continue
+        facts = facts_of(carrier.workflow, carrier, left.histories, left.at + DOWN, left.acts)
+        state = state_of(carrier, facts)
+        if state not in seen:
+            seen.add(state)
+            yield left.moment
+
+
+@attrs.frozen
+class _Death:
+    """What would be left if the process died at this moment."""
+
+    moment: AfterWrite | BeforeWrite
+    at: float
+    histories: dict[str, list[dict[str, Any]]]
+    acts: tuple[Act, ...]
+
+
+class _Watched(MemoryStore):
+    """A store that notes what would be left if its process died, before and after each write."""
+
+    def __init__(self) -> None:
+        super().__init__(clock=trio.current_time)
+        self.deaths: list[_Death] = []
+        self.acts: list[Act] = []
+        self._histories: dict[str, list[dict[str, Any]]] = {}
+
+    async def commit(self, head: Head, events: Sequence[Event], *, owned: bool = True) -> None:
+        write = len(self.deaths) // 2 + 1
+        self._note(BeforeWrite(write))
+        await super().commit(head, events, owned=owned)
+        self._histories.setdefault(head.id, []).extend(map(trioflow.events.to_json, events))
+        self._note(AfterWrite(write))
+
+    def _note(self, moment: AfterWrite | BeforeWrite) -> None:
+        left = {name: list(history) for name, history in self._histories.items()}
+        self.deaths.append(_Death(moment, trio.current_time(), left, tuple(self.acts)))
+
+
+def _deaths(scenario: Scenario) -> list[_Death]:
+    """Play a scenario once, and return what each of its writes would leave, in order."""
+    disk: _Watched | None = None
+
+    async def watch() -> None:
+        nonlocal disk
+        disk = _Watched()
+        disk.acts = list(scenario.actions)
+        await Player(scenario, disk, Actors(scenario), disk.acts, scenario.workflow).play()
 
     # Nobody asked for this run: what the engine has to say about it is of no interest.
-    logger = logging.getLogger("trioflow")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        return trio.run(count, clock=trio.testing.MockClock(autojump_threshold=0))
-    finally:
-        logger.setLevel(level)
-
-
-def points(carrier: Scenario, deep: bool = False) -> Iterator[AfterWrite | BeforeWrite]:
-    """Yield the moments at which a scenario can die."""
-    for write in range(1, min(writes_of(carrier), _MOST) + 1):
-        yield AfterWrite(write)
-        if deep:
-            # The same is stored as after the write before, but more was done meanwhile.
-            yield BeforeWrite(write)
+    with silence(), scheduled(scenario.schedule_seed):
+        trioflow.testing.run(watch)
+    assert disk is not None
+    return disk.deaths

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
-import trio
-import trio.testing
 
-import trioflow
+from harness import playing
 from harness._scenario import AfterWrite, BeforeWrite, Crash, Scenario
 from harness.families import FAMILIES
-from harness.families._cases import LEVELS, Case
+from harness.families._cases import LEVELS, SMOKE, Case
 from harness.families._plan import Plan
+from harness.families._spending import in_turn, spread
 from harness.families._stories import Story
 from harness.oracle._predict import expect
 from harness.playing._gantt import gantt
 from harness.playing._invariants import broken
-from harness.playing._play import Mismatch, Observed, compare, compare_after_deaths, play
+from harness.playing._play import Mismatch, Observed, compare, compare_after_deaths
+from harness.playing._real import judge
 from harness.suites._crashes import carriers, points
+from harness.suites._reading import Source, read
+from harness.suites._sidecar import Sidecar, cases_of, read_sidecar, reasons
 from harness.suites._telling import Outcome, outcome_of, tell
 
 BUDGET = 2_000
-
-Source = str | os.PathLike[str] | Mapping[str, Any] | trioflow.Workflow
+_NO_END = 1_000_000
 
 
 @attrs.frozen
@@ -46,6 +45,10 @@ class Told(Scenario):
     level: int = attrs.field(default=0, kw_only=True)
     # The carrier of a crash: the id of the scenario that dies at a write.
     carrier: str = attrs.field(default="", kw_only=True)
+    # Why it is not to be played, if the sidecar says so.
+    skip: str = attrs.field(default="", kw_only=True)
+    # The one that the whole suite was made with.
+    seed: int = attrs.field(default=0, kw_only=True)
 
     def __str__(self) -> str:
         return self.id
@@ -55,13 +58,15 @@ class Told(Scenario):
 class Suite:
     """The scenarios of a document, and what it does not have.
 
-    `left_out` counts by family what the budget did not allow, `uncertain` what is left out because
-    two things happen at one instant in any order. `unreachable` are the steps and connections for
-    which no data was found.
+    `skipped` are those that the sidecar of the document does not want played. `left_out` counts by
+    family what the budget did not allow, `uncertain` is what is left out because two things happen
+    at one instant in any order. `unreachable` are the steps and connections for which no data was
+    found.
     """
 
     scenarios: tuple[Told, ...]
     carriers: tuple[Told, ...] = ()
+    skipped: tuple[Told, ...] = ()
     left_out: Mapping[str, int] = attrs.field(factory=dict)
     uncertain: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
@@ -69,7 +74,7 @@ class Suite:
 
 def scenarios(
     workflow: Source,
-    level: str = "standard",
+    level: str | None = None,
     families: Iterable[str] | None = None,
     seed: int = 0,
     *,
@@ -80,26 +85,28 @@ def scenarios(
     They are made for ``@pytest.mark.parametrize("scenario", harness.scenarios(path), ids=str)``.
     `level` is ``smoke`` (about three for each step), ``standard`` or ``deep``; `families` leaves
     out all others; `seed` goes into the schedule of each. `workflows` are the children's documents;
-    for a path they are found beside it. `suite` says what is left out, too.
+    for a path they are found beside it, and so is the sidecar ``*.harness.toml``: it counts for
+    what is not given here, adds scenarios and leaves some out. `suite` says what is left out.
     """
     return suite(workflow, level, families, seed, workflows=workflows).scenarios
 
 
 def suite(
     workflow: Source,
-    level: str = "standard",
+    level: str | None = None,
     families: Iterable[str] | None = None,
     seed: int = 0,
     *,
     workflows: Iterable[Source] = (),
-    budget: int = BUDGET,
+    budget: int | None = None,
 ) -> Suite:
     """Return all scenarios of a workflow, and what is left out; arguments as for `scenarios`.
 
-    Raises `trioflow.DefinitionError` for a document with faults, and `ValueError` for a level or a
-    family that there is not.
+    `budget` is how many there may be, 2,000 if neither this nor the sidecar says otherwise. Raises
+    `trioflow.DefinitionError` for a document with faults, and `ValueError` for a level or a family
+    that there is not, and for a sidecar that cannot be followed.
     """
-    if level not in LEVELS:
+    if level is not None and level not in LEVELS:
         raise ValueError(f"there is no level {level!r}: they are {', '.join(LEVELS)}")
     wanted = None if families is None else frozenset(families)
     known = {*FAMILIES, "crash"}
@@ -107,7 +114,13 @@ def suite(
         unknown = ", ".join(sorted(wanted - known))
         raise ValueError(f"there is no family {unknown}: they are {', '.join(sorted(known))}")
     document, name, children = read(workflow, workflows)
-    return _Maker(Plan(document, children), LEVELS[level], wanted, seed, budget, name).made()
+    sidecar = read_sidecar(name) if name else Sidecar()
+    if wanted is None and sidecar.families is not None:
+        wanted = frozenset(sidecar.families)
+    plan = Plan(document, children)
+    deep = LEVELS[level or sidecar.level or "standard"]
+    maker = _Maker(plan, deep, wanted, seed, budget or sidecar.budget or BUDGET, name, sidecar)
+    return maker.made()
 
 
 @attrs.define(eq=False)
@@ -118,24 +131,39 @@ class _Maker:
     seed: int
     budget: int
     source: str
+    sidecar: Sidecar
     found: dict[str, Told] = attrs.field(factory=dict)
     # The script of each scenario, and the id under which it is told.
     scripts: dict[str, str] = attrs.field(factory=dict)
-    stories: dict[str, Story] = attrs.field(factory=dict)
     left_out: Counter[str] = attrs.field(factory=Counter)
     uncertain: list[str] = attrs.field(factory=list)
+    # What has the script of another, which is told in its place.
+    same: dict[str, str] = attrs.field(factory=dict)
 
     def made(self) -> Suite:
-        for family, make in FAMILIES.items():
-            if self.families is None or family in self.families:
-                for case in make(self.plan):
-                    if case.level <= self.level:
-                        self.add(family, case)
+        own = cases_of(self.sidecar, self.plan) if self._wants("ok") else []
+        self.budget = max(0, self.budget - len(own))
+        families = [each for each in FAMILIES if self._wants(each)]
+        cases = in_turn(self.plan, families, self.level, self.budget)
+        smoke = [each for each in cases if each[1].level == SMOKE]
+        for family, case in smoke:
+            self.add(family, case)
         carrying: tuple[Told, ...] = ()
-        if self.level > 0 and (self.families is None or "crash" in self.families):
+        if self.level > 0 and self._wants("crash"):
             carrying = tuple(self._carriers())
-            for carrier in carrying:
-                self._crashes(carrier)
+            # What the other families surely leave, or else a tenth.
+            left = self.budget - len(self.found)
+            share = min(left, max(left - len(cases) + len(smoke), self.budget // 10))
+            for number, carrier in enumerate(carrying):
+                share -= self._crashes(carrier, share // (len(carrying) - number))
+        for family, case in cases[len(smoke) :]:
+            self.add(family, case)
+        order = [*families, "crash"]
+        self.found = dict(sorted(self.found.items(), key=lambda each: order.index(each[1].family)))
+        # Last, and whatever else there is: nothing changes its name because of them.
+        for case in own:
+            self._add_own(case)
+        why = self._why_skipped(carrying)
         unreachable = [
             f"step {step.id}" for step in self.plan.steps if self.plan.reach(step.id) is None
         ]
@@ -145,12 +173,44 @@ class _Maker:
             if self.plan.decide(edge, True) is None
         ]
         return Suite(
-            tuple(self.found.values()),
-            carrying,
+            tuple(each for each in self.found.values() if each.id not in why),
+            tuple(each for each in carrying if each.id not in why),
+            tuple(_changed(self.found[each], skip=why[each]) for each in self.found if each in why),
             dict(self.left_out),
             tuple(self.uncertain),
             tuple(unreachable),
         )
+
+    def _wants(self, family: str) -> bool:
+        return self.families is None or family in self.families
+
+    def _why_skipped(self, carrying: Sequence[Told]) -> Mapping[str, str]:
+        if not self.sidecar.skip:
+            return {}
+        points: dict[str, list[str]] = {each.id: [] for each in carrying}
+        for each in self.found.values():
+            points.setdefault(each.carrier or each.id, [])
+            if each.carrier:
+                points[each.carrier].append(each.id)
+        return reasons(self.sidecar, points, self._everything)
+
+    def _everything(self) -> dict[str, str]:
+        """Return the ids of all levels and families, with those under which they are told."""
+        sidecar = attrs.evolve(self.sidecar, skip={})
+        deepest = LEVELS["deep"]
+        maker = _Maker(self.plan, deepest, None, self.seed, _NO_END, self.source, sidecar)
+        made = maker.made()
+        names = [*maker.found, *(each.id for each in made.carriers), *maker.uncertain]
+        return {**{name: name for name in names}, **maker.same}
+
+    def _add_own(self, case: Case) -> None:
+        """Tell what the sidecar adds, even if something else tells the same."""
+        name = _id_of(f"ok-{case.name}")
+        story = self.plan.told(case.draft)
+        if story.certain:
+            self._keep(name, "ok", case, story)
+        else:
+            self.uncertain.append(name)
 
     def add(self, family: str, case: Case) -> None:
         """Tell a case to its end, unless that was told already."""
@@ -165,6 +225,7 @@ class _Maker:
         script = _script_of(story.scenario)
         same = self.scripts.get(script)
         if same is not None:
+            self.same[name] = same
             old = self.found[same]
             covers = tuple(dict.fromkeys((*old.covers, *case.covers)))
             self.found[same] = _changed(old, covers=covers, level=min(old.level, case.level))
@@ -172,7 +233,9 @@ class _Maker:
         while name in self.found:
             name += "-too"
         self.scripts[script] = name
-        self.stories[name] = story
+        self._keep(name, family, case, story)
+
+    def _keep(self, name: str, family: str, case: Case, story: Story) -> None:
         outcome = outcome_of(story.expected)
         self.found[name] = self._told(
             story.scenario,
@@ -187,7 +250,7 @@ class _Maker:
 
     def _told(self, scenario: Scenario, **more: Any) -> Told:
         values = {field.name: getattr(scenario, field.name) for field in attrs.fields(Scenario)}
-        more.setdefault("source", self.source)
+        more |= {"source": self.source, "seed": self.seed}
         more["schedule_seed"] = _seed_of(more["id"], self.seed)
         return Told(**{**values, **more})
 
@@ -203,13 +266,16 @@ class _Maker:
                 level=1,
             )
 
-    def _crashes(self, carrier: Told) -> None:
-        for moment in points(carrier, deep=self.level > 1):
-            if len(self.found) >= self.budget:
-                self.left_out["crash"] += 1
-                continue
+    def _crashes(self, carrier: Told, most: int) -> int:
+        """Let a carrier die after its writes, or so many of them; return how often it does."""
+        moments = list(points(carrier, deep=self.level > 1))
+        if len(moments) > most:
+            self.left_out["crash"] += len(moments) - most
+        kept = spread(moments, most)
+        for moment in kept:
             made = crashed(carrier, moment)
             self.found[made.id] = attrs.evolve(made, schedule_seed=_seed_of(made.id, self.seed))
+        return len(kept)
 
 
 def crashed(carrier: Told, moment: AfterWrite | BeforeWrite) -> Told:
@@ -258,97 +324,61 @@ def _obligations(story: Story) -> Iterator[str]:
         yield f"undone:{undone}"
 
 
-# ---- reading ----
-
-
-def read(
-    workflow: Source, workflows: Iterable[Source] = ()
-) -> tuple[Mapping[str, Any], str, dict[str, Mapping[str, Any]]]:
-    """Return a document, where it comes from, and the documents of its children by their ids.
-
-    Raises `trioflow.DefinitionError`. Children of a file are looked for beside it.
-    """
-    document, name = _document(workflow)
-    children = {str(each["id"]): each for each, _ in map(_document, workflows)}
-    if name and _children_of(document) - {*children, document["id"]}:
-        for path in sorted(Path(name).parent.glob("*.workflow.json")):
-            beside = json.loads(path.read_text("utf-8"))
-            if isinstance(beside, dict) and beside.get("id") != document["id"]:
-                children.setdefault(str(beside.get("id")), beside)
-    # A workflow may start itself.
-    children.setdefault(str(document["id"]), document)
-    needed, pending = dict[str, Mapping[str, Any]](), [document]
-    while pending:
-        for each in sorted(_children_of(pending.pop())):
-            if each not in children:
-                raise ValueError(f"the document of workflow {each!r} is needed, too")
-            if each not in needed and each != document["id"]:
-                trioflow.load_workflow(children[each])
-                needed[each] = children[each]
-                pending.append(children[each])
-    return document, name, needed
-
-
-def _document(workflow: Source) -> tuple[Mapping[str, Any], str]:
-    if isinstance(workflow, trioflow.Workflow):
-        return workflow.document, ""
-    loaded = trioflow.load_workflow(workflow)
-    if isinstance(workflow, Mapping):
-        return workflow, ""
-    text = os.fspath(workflow)
-    if text.lstrip().startswith("{"):
-        return json.loads(text), ""
-    if text.endswith((".yaml", ".yml")):
-        return loaded.document, text
-    return json.loads(Path(text).read_text("utf-8")), text
-
-
-def _children_of(document: Mapping[str, Any]) -> set[str]:
-    steps = [
-        {**each, **(each.get("config") or {})}
-        for each in (*document.get("steps", ()), *document.get("nodes", ()))
-    ]
-    return {str(step["workflow"]) for step in steps if step.get("type") == "workflow"}
-
-
 # ---- checking ----
 
-
-def observe(scenario: Scenario) -> Observed:
-    """Play a scenario on the engine, in virtual time of its own."""
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    return trio.run(play, scenario, clock=clock)
+# Who is told of everything that is played (`harness.reports.listening`).
+listeners: list[Callable[[Scenario, Observed], None]] = []
 
 
-def check(scenario: Scenario) -> None:
+def observe(scenario: Scenario, *, actions: Any = ()) -> Observed:
+    """Play a scenario on the engine, in virtual time of its own; `actions` as for `check`."""
+    observed = playing.observe(scenario, actions=actions)
+    for listener in listeners:
+        listener(scenario, observed)
+    return observed
+
+
+def check(scenario: Scenario, *, actions: Any = ()) -> None:
     """Play a scenario on the engine, in virtual time, and compare with what is expected.
 
     Expected is what the scenario says itself, and what the oracle predicts; of one that dies at a
     write, what its history then asks for. Raises `Mismatch`, with what differs, the command that
     plays it again, and a picture of what happened when.
+
+    `actions` are functions marked with `trioflow.action`, and modules of such: they are called for
+    real wherever the script lets an attempt return. Then the oracle predicts from what they did,
+    and what the scenario itself says of its end does not count.
     """
+    __tracebackhide__ = True
     outcome = scenario.outcome if isinstance(scenario, Told) else None
-    predicted, facts = expect(scenario.workflow, scenario)
     dies = any(isinstance(act.moment, AfterWrite | BeforeWrite) for act in scenario.actions)
-    if outcome is not None and not dies:
+    predicted, facts = (None, None) if dies else expect(scenario.workflow, scenario)
+    if outcome is not None and predicted is not None:
         differs = outcome.differs(predicted)
         if differs:
             raise Mismatch(
                 f"{scenario.id}: {scenario.why}\nthe document does not say so any more "
                 f"(expected, and what the rules make of it):\n{differs}\n"
-                f"if the change is meant:  python -m harness generate {_source(scenario)}"
+                f"if that is meant, generate the module again: its first lines say how\n\n"
+                f"{again_by(scenario)}"
             )
-    observed = observe(scenario)
+    observed = observe(scenario, actions=actions)
     try:
+        if observed.behaviours:
+            judge(scenario, observed)
+            return
         if scenario.expected is not None:
             compare(scenario, scenario.expected, observed)
         if observed.deaths:
             compare_after_deaths(scenario, observed)
-        elif not facts.ambiguous and not dies:
+        elif (
+            facts is not None and not facts.ambiguous and predicted not in (None, scenario.expected)
+        ):
             compare(scenario, predicted, observed)
         _keeps_the_rules(scenario, observed)
     except Mismatch as mismatch:
-        raise Mismatch(_explained(str(mismatch), scenario, observed)) from None
+        again = again_by(scenario, real=bool(observed.behaviours))
+        raise Mismatch(f"{mismatch}\n\n{again}\n\n{gantt(observed)}") from None
 
 
 def check_crashes(carrier: Told) -> None:
@@ -368,10 +398,16 @@ def _source(scenario: Scenario) -> str:
     return (scenario.source if isinstance(scenario, Told) else "") or "FILE"
 
 
-def _explained(text: str, scenario: Scenario, observed: Observed) -> str:
-    name = shlex.quote(scenario.id)
-    again = f"python -m harness run {_source(scenario)} --scenario {name}"
-    return f"{text}\n\nplay it again:  {again}\n\n{gantt(observed)}"
+def again_by(scenario: Scenario, *, real: bool = False) -> str:
+    """Return a line about the command that plays a scenario again; `real` as it was played."""
+    return f"{'as scripted' if real else 'play it again'}:  {replayed_by(scenario)}"
+
+
+def replayed_by(scenario: Scenario) -> str:
+    """Return the command that plays a scenario of a suite again."""
+    seed = scenario.seed if isinstance(scenario, Told) else 0
+    words = ["python", "-m", "harness", "run", _source(scenario), "--scenario", scenario.id]
+    return shlex.join([*words, "--seed", str(seed)] if seed else words)
 
 
 def _keeps_the_rules(scenario: Scenario, observed: Observed) -> None:
@@ -380,4 +416,15 @@ def _keeps_the_rules(scenario: Scenario, observed: Observed) -> None:
         raise Mismatch(f"{scenario.id}: {scenario.why}\n" + "\n".join(found))
 
 
-__all__: Sequence[str] = ("BUDGET", "Suite", "Told", "check", "check_crashes", "scenarios", "suite")
+__all__ = (
+    "BUDGET",
+    "Source",
+    "Suite",
+    "Told",
+    "check",
+    "check_crashes",
+    "observe",
+    "read",
+    "scenarios",
+    "suite",
+)

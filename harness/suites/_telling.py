@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
@@ -103,22 +102,52 @@ def _words(outcome: Outcome) -> Iterator[str]:
         yield f"undone: {', '.join(outcome.undone)}"
 
 
-def table(rows: Iterator[tuple[str, Outcome]], most: int = 40) -> list[str]:
-    """Return an overview: when, how it ends, after how long, what is undone."""
-    lines = []
-    for when, outcome in rows:
-        after = "" if outcome.after is None else _short(outcome.after)
-        undone = " ".join(outcome.undone) or "-"
-        lines.append((when, outcome.status, after, undone))
-        if len(lines) == most:
-            break
-    head: tuple[Any, ...] = ("when", "it is", "after", "undone")
-    widths = [max(len(row[i]) for row in [head, *lines]) for i in range(4)]
-    return [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip()
-        for row in [head, *lines]
+def table(
+    rows: Iterable[tuple[str, Outcome]], what: str = "it is", width: int = 96, most: int = 60
+) -> list[str]:
+    """Return an overview: when, how it ends, after how long, what is undone.
+
+    No line is longer than `width`: what is undone is cut first, then what happened.
+    """
+    lines = [
+        (when, _status(outcome), _short(outcome.after), ", ".join(outcome.undone) or "-")
+        for when, outcome in rows
     ]
+    left = len(lines) - most
+    lines = lines[:most]
+    head = ("when", what, "after", "undone")
+    widths = [max(len(row[i]) for row in [head, *lines]) for i in range(4)]
+    room = width - widths[2] - 6
+    widths[1] = min(widths[1], 30)
+    widths[3] = min(widths[3], max(room - widths[0] - widths[1], 16))
+    widths[0] = min(widths[0], room - widths[1] - widths[3])
+    found = []
+    for row in [head, *lines]:
+        when, status, after, undone = map(_cut, row, [*widths[:2], 20, widths[3]])
+        found.append(
+            f"{when:<{widths[0]}}  {status:<{widths[1]}}  {after:>{widths[2]}}  {undone}".rstrip()
+        )
+    if left > 0:
+        found.append(f"and {left} more")
+    return found
 
 
-def _short(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 1e6 else f"{seconds / 86400:.0f} d"
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _status(outcome: Outcome) -> str:
+    """Return the status, with what it waits for."""
+    if outcome.status != "PAUSED" or not outcome.waiting:
+        return outcome.status
+    return f"PAUSED for {outcome.waiting[0].split(':')[1] or outcome.waiting[0].split(':')[0]}"
+
+
+def _short(seconds: float | None) -> str:
+    """Return a length of time in the unit in which people think of it."""
+    if seconds is None:
+        return ""
+    for unit, length in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.1f} s"

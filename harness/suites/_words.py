@@ -6,6 +6,7 @@ numbers, or text like ``"32.5s"``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,11 @@ def workflow(
     `beside` is the file relative to which `source` is a path: write ``__file__``.
     """
     if beside and isinstance(source, str):
-        source = str(Path(beside).parent / source)
+        source = Path(os.path.normpath(Path(beside).parent / source))
     document, name, children = read(source)
+    # As somebody who stands here would type it: it is part of a command.
+    here = os.path.relpath(name) if name else ""
+    name = name if here.startswith("..") else here
     return Told(
         document,
         id=str(document["id"]),
@@ -90,6 +94,7 @@ def scenario(
     compensations: Mapping[str, Script] | None = None,
     does: Act | Sequence[Act] = (),
     limit: int = 5,
+    jitter: float = 1.0,
     lacks: Sequence[str] = (),
     **more: Script,
 ) -> Told:
@@ -117,6 +122,7 @@ def scenario(
         compensations=_rows(compensations),
         actions=acts,
         limit=limit,
+        jitter=jitter,
         lacks=missing,
         outcome=expect,
     )

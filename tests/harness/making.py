@@ -1,4 +1,4 @@
-"""Random documents, and random stories about them, for the differential test.
+"""Random documents for the differential test.
 
 Swarm: each example may only use a random subset of the features, so that the rare ones are not
 always drowned by the loud ones. All times are different from one another by odd milliseconds:
@@ -7,31 +7,20 @@ what happens in which order at one instant is not defined, and such examples pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
 
 import attrs
-from hypothesis import reject
-from hypothesis import strategies as st
-
-import trioflow
-from harness import (
-    AtTime,
-    Call,
-    Cancel,
-    Crash,
-    During,
-    Hangs,
-    Interrupt,
-    Raises,
-    Resume,
-    Returns,
-    Scenario,
-    Signal,
-    expect,
-)
 
 T = TypeVar("T")
+
+
+class Dice(Protocol):
+    """Where chance comes from."""
+
+    def below(self, end: int) -> int:
+        """Return a number from 0 to `end` - 1."""
+
 
 # What an example may use.
 FEATURES = (
@@ -71,6 +60,21 @@ FEATURES = (
     "for_each",
     "compensate",
     "workflow",
+    "fork",
+    "aimed",
+)
+
+# Features that mean something together, and that chance alone seldom brings together.
+THEMES = (
+    ("retry", "failures", "on_exhausted", "pause", "resumes", "crash", "aimed"),
+    ("continue_on_error", "failure edges", "edge conditions", "missing inputs", "failures"),
+    ("failure edges", "edge conditions", "missing inputs", "failures", "resumes", "joins"),
+    ("for_each", "failures", "failure edges", "edge conditions", "retry", "compensate"),
+    ("for_each", "failures", "compensate", "cancel", "crash", "aimed", "limit"),
+    ("for_each", "total_timeout", "timeout", "hangs", "shielded", "crash", "cancel"),
+    ("shielded", "timeout", "total_timeout", "crash", "interrupt", "cancel", "compensate"),
+    ("workflow", "crash", "interrupt", "pause", "cancel", "compensate", "failures"),
+    ("fork", "failures", "compensate", "failure edges", "continue_on_error", "references"),
 )
 
 SHAPES = ("list", "sequence", "depends_on", "connections", "connections", "connections", "nodes")
@@ -79,21 +83,25 @@ IDS = ("a", "b", "c", "d", "e", "f")
 
 @attrs.define(eq=False)
 class Maker:
-    """Draws one example."""
+    """Makes one document, and what is needed beside it."""
 
-    draw: Any
+    dice: Dice
     features: frozenset[str] = frozenset()
     ticks: int = 0
     without: frozenset[str] = frozenset()
-    avoided: frozenset[str] = frozenset()
+
+    def below(self, end: int) -> int:
+        return self.dice.below(end)
+
+    def coin(self) -> bool:
+        return self.dice.below(2) == 1
 
     def one(self, options: Sequence[T]) -> T:
-        found: T = self.draw(st.sampled_from(options))
-        return found
+        return options[self.dice.below(len(options))]
 
     def chance(self, feature: str, of: int = 3) -> bool:
         """Whether to use a feature now: one time in `of`, if the example may use it at all."""
-        return feature in self.features and self.draw(st.integers(0, of - 1)) == 0
+        return feature in self.features and self.below(of) == 0
 
     def seconds(self, *bases: float) -> float:
         """Return a time that no other sum of times is likely to hit."""
@@ -104,7 +112,7 @@ class Maker:
 
     def document(self, count: int = 0) -> dict[str, Any]:
         shape = self.one(SHAPES)
-        count = count or self.draw(st.integers(1, 5))
+        count = count or 1 + self.below(5)
         ids = IDS[:count]
         steps = [self.step(ids, index, shape) for index in range(count)]
         document: dict[str, Any] = {"id": "w"}
@@ -193,13 +201,13 @@ class Maker:
     def retry(self) -> dict[str, Any]:
         found: dict[str, Any] = {"max_attempts": self.one((1, 2, 3))}
         found["initial_delay"] = self.seconds(0.3, 1, 2)
-        if self.draw(st.booleans()):
+        if self.coin():
             found["multiplier"] = self.one((1, 1.7, 3))
         if self.chance("max_elapsed", 2):
             found["max_elapsed"] = self.seconds(1, 3, 6)
         if self.chance("on_exhausted", 2):
             found["on_exhausted"] = "pause"
-        if self.draw(st.integers(0, 4)) == 0:
+        if self.below(5) == 0:
             found[self.one(("on", "not_on"))] = [self.one(("odd", "timeout.*", "o?d", "*"))]
         return found
 
@@ -210,10 +218,10 @@ class Maker:
         kinds = [each for each in special if each not in self.without and self.chance(each)]
         type_ = step["type"] = self.one(kinds) if kinds else "action"
         if shape == "depends_on":
-            if index == 0 or self.draw(st.booleans()):
-                step["depends_on"] = [each for each in before if self.draw(st.booleans())]
+            if index == 0 or self.coin():
+                step["depends_on"] = [each for each in before if self.coin()]
         elif shape == "sequence":
-            step["sequence_order"] = self.draw(st.integers(1, 3))
+            step["sequence_order"] = 1 + self.below(3)
         if self.chance("step conditions"):
             step["condition"] = self.condition(before if self.chance("references", 1) else ())
         if self.chance("continue_on_error"):
@@ -234,7 +242,7 @@ class Maker:
             self.more_of_it(step, before)
         if type_ in ("wait", "action", "workflow") and self.chance("total_timeout"):
             step["total_timeout"] = self.seconds(1, 3, 6)
-        if self.draw(st.integers(0, 9)) == 0 and shape == "sequence":
+        if self.below(10) == 0 and shape == "sequence":
             step["sequence_order"] = 1
         return step
 
@@ -255,11 +263,11 @@ class Maker:
             step["input_schema"] = {"properties": {"v": {"type": "integer"}}}
         if self.chance("fallback", 2):
             fallback: dict[str, Any] = {"action": "do"}
-            if self.draw(st.booleans()):
+            if self.coin():
                 fallback["parameters"] = self.template(before, "references")
-            if self.draw(st.booleans()):
+            if self.coin():
                 fallback["timeout"] = self.seconds(0.7, 2)
-            if self.draw(st.booleans()):
+            if self.coin():
                 fallback["retry"] = {**self.retry(), "initial_delay": self.seconds(0.2, 1)}
                 fallback["retry"].pop("on_exhausted", None)
             step["fallback"] = fallback
@@ -268,154 +276,27 @@ class Maker:
         if self.chance("for_each", 2):
             items = self.one(("${input.list}", ["x", "y"], [{"k": 1}, {"k": 2}, {}], []))
             for_each = step["for_each"] = {"items": items}
-            if self.draw(st.booleans()):
+            if self.coin():
                 for_each["max_concurrent"] = self.one((1, 2))
-            if self.draw(st.booleans()):
+            if self.coin():
                 for_each["on_item_error"] = self.one(("fail", "continue"))
-            if self.draw(st.booleans()):
+            if self.coin():
                 # Nor items that fail before they start: it is not settled whether they do so while
                 # their step is looked at, or after its group.
                 item = self.one(("${item}", "${item_index}", "${item.k?}"))
                 step["parameters"] = {**step.get("parameters", {}), "item": item}
         if self.chance("compensate", 1):
             undo: dict[str, Any] = {"action": "undo"}
-            if self.draw(st.booleans()):
+            if self.coin():
                 value = self.one(("${input.late}", f"${{{step['id']}.n}}", f"${{{step['id']}?}}"))
                 undo["parameters"] = {"p": value}
-            if self.draw(st.booleans()):
+            if self.coin():
                 undo["timeout"] = self.seconds(0.7, 2)
-            if self.draw(st.booleans()):
+            if self.coin():
                 undo["retry"] = {"max_attempts": 2, "initial_delay": self.seconds(0.2, 1)}
             step["compensate"] = undo
-
-    # ---- stories ----
-
-    def behaviour(self) -> Any:
-        after = self.seconds(0.4, 1, 1, 2)
-        # An engine that is left waits for what it cannot stop; how long is no rule.
-        shielded = self.chance("shielded") and not self.features & {"crash", "interrupt"}
-        if self.chance("hangs", 4):
-            return Hangs()
-        if self.chance("spoilt", 4):
-            spoilt = self.one(("result.not_json", "result.too_large"))
-            return Returns(None, after, spoilt, shielded)
-        if self.chance("failures", 2):
-            code = self.one((None, "odd", "odd.er"))
-            return Raises("no", code, after, self.one((None, None, None, True, False)), shielded)
-        return Returns({"n": self.one((1, 2, 3))}, after, None, shielded)
-
-    def scenario(self) -> tuple[Scenario, Any]:
-        features = self.draw(st.frozensets(st.sampled_from(FEATURES), max_size=12))
-        self.features = features - self.avoided
-        document = self.document()
-        workflows = self.kids() if "workflow" in self.features else {}
-        try:
-            for each in (document, *workflows.values()):
-                trioflow.load_workflow(each)
-        except trioflow.DefinitionError:
-            reject()
-        ids = [step["id"] for step in document.get("steps") or document["nodes"]]
-        input: dict[str, Any] = {"n": self.one((1, 2)), "list": [5, 6, 7]}
-        if not workflows:
-            input["list"] = self.one(([5, 6, 7], 5))
-        if self.draw(st.booleans()):
-            input["late"] = 1
-        scripts: list[dict[str, Any]] = [{}, {}, {}]
-        names = [name for step in ids for name in (step, f"{step}[0]", f"{step}[1]")]
-        names = names if "for_each" in self.features else ids
-        kids = [f"{name}/{step}" for name in names for step in IDS[:2]] if workflows else []
-        for script in scripts:
-            for step in [*names, *kids]:
-                count = self.one((1, 1, 2, 3))
-                script[step] = [self.behaviour() for _ in range(count)]
-        scenario = Scenario(
-            document,
-            id="x",
-            input=input,
-            steps=scripts[0],
-            fallbacks=scripts[1],
-            compensations=scripts[2],
-            workflows=workflows,
-            actions=self.acts(ids),
-            # With children there are slots enough: which of two executions queues first at one
-            # instant is not defined.
-            limit=self.one((1, 2, 5)) if "limit" in self.features and not workflows else 99,
-        )
-        return self.answered(scenario)
-
-    def kids(self) -> dict[str, Any]:
-        """Two children, small ones, and none of their own."""
-        self.without = frozenset({"workflow"})
-        found = {}
-        for name in ("kid", "other"):
-            kid = self.document(count=self.draw(st.integers(1, 2)))
-            kid["id"] = name
-            found[name] = kid
-        return found
-
-    def acts(self, ids: Sequence[str]) -> list[Any]:
-        found = []
-        for _ in range(self.one((0, 1, 1, 2, 3))):
-            kinds = [
-                each
-                for each in ("cancel", "pause", "signals", "resumes", "crash", "interrupt")
-                if each in self.features
-            ]
-            if not kinds:
-                break
-            moment: Any = AtTime(self.seconds(0.1, 0.6, 1.1, 1.9, 3.3, 6))
-            if self.one((False, False, True)):
-                moment = During(self.one(ids), self.one((1, 1, 2)), self.one((0.21, 0.48, 0.83)))
-            found.append(self.act(self.one(kinds), ids, moment))
-        return found
-
-    def act(self, kind: str, ids: Sequence[str], moment: Any) -> Any:
-        if kind == "cancel":
-            return Cancel(moment, self.one((0.0, 0.0, None, self.seconds(0.4, 1))))
-        if kind == "pause":
-            return Call("pause", moment)
-        if kind == "signals":
-            return Signal(self.one(ids), {"n": 1}, moment)
-        if kind == "resumes":
-            return Resume({"later": 2} if self.draw(st.booleans()) else None, None, moment)
-        down = self.one((0.0, 0.0, self.seconds(0.5, 2, 5)))
-        return Crash(moment, down) if kind == "crash" else Interrupt(moment, down)
-
-    def answered(self, scenario: Scenario) -> tuple[Scenario, Any]:
-        """Bring what the execution waits for, as often as it takes and somebody feels like it."""
-        found = expect(scenario.workflow, scenario)
-        for _ in range(4):
-            expected, facts = found
-            if facts.acts or expected.last.status != "PAUSED" or not expected.last.waiting_for:
-                break
-            kind, name, where = self.one(expected.last.waiting_for)
-            to, _, where = where.rpartition("/")
-            answer: Any = Call("resume", to=to)
-            if kind == "input":
-                answer = Resume(_object(name, self.one((1, 2, 1.5, "x"))), to=to)
-            elif kind == "signal":
-                answer = Signal(name, self.one(({"n": 1}, {"n": 1}, 5)), to=to)
-            elif kind == "decision":
-                decision: Any = self.one(("retry", "failed", {"completed": {"n": 2}}))
-                answer = Resume(None, {where: decision}, to=to)
-            scenario = attrs.evolve(scenario, actions=[*scenario.actions, answer])
-            found = expect(scenario.workflow, scenario)
-        return scenario, found
-
-
-def _object(path: str, value: Any) -> dict[str, Any]:
-    for name in reversed(path.split(".")[1:]):
-        value = {name: value}
-    found: dict[str, Any] = value
-    return found
 
 
 def _as_node(step: dict[str, Any]) -> dict[str, Any]:
     config = {key: value for key, value in step.items() if key not in ("id", "type")}
     return {"id": step["id"], "type": step["type"], "config": config}
-
-
-@st.composite
-def stories(draw: Any, without: Iterable[str] = ()) -> tuple[Scenario, Any]:
-    """A scenario, and what the oracle says about it: (expected, facts)."""
-    return Maker(draw, avoided=frozenset(without)).scenario()

@@ -16,8 +16,9 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 
 import harness.data
+from harness._formats import FORMATS
 from harness.data import CannotGenerate, candidates, smallest, violations
-from harness.data._formats import COUNTEREXAMPLES, EXAMPLES, FORMATS
+from harness.data._formats import COUNTEREXAMPLES, EXAMPLES
 from harness.data._patterns import matching
 
 TREE = {

@@ -68,7 +68,7 @@ class Golden:
 
     `statuses` is a letter for each step (Completed, Failed, Skipped, x for CANCELLED, Running,
     Waiting for PAUSED, Pending), in the order of the document; `calls` are `instant name#attempt`,
-    over all phases. What is None is not looked at. `differs` says why the engine does not do it.
+    over all phases. What is None is not looked at.
     """
 
     rule: str
@@ -86,7 +86,6 @@ class Golden:
     waiting: list[str] | None = None
     undone: list[str] | None = None
     answers: str | None = None
-    differs: str | None = None
 
     def __str__(self) -> str:
         return f"{self.rule} {self.why}"
@@ -721,6 +720,16 @@ GOLDENS = (
     ),
     Golden(
         "R19",
+        "a timeout in a grace names the end, not what did not run when the grace began",
+        chain(do("a", for_each={"items": [1, 2], "max_concurrent": 1}, total_timeout=3)),
+        {"steps": {"a": Hangs()}, "actions": [Cancel(AtTime(1), grace=9)]},
+        status="CANCELLED",
+        statuses="F",
+        errors=["timeout.step a"],
+        at=3,
+    ),
+    Golden(
+        "R19",
         "under continue there is null where an item failed, and item_errors; nothing is FAILED",
         chain(
             do("a", for_each={"items": [1, 2], "on_item_error": "continue"}),
@@ -1038,6 +1047,23 @@ GOLDENS = (
         output={"k": {"w": 1}},
         at=0,
     ),
+    Golden(
+        "R5",
+        "of two connections that one resume decides the step behind them is looked at once",
+        graph(
+            do("a"),
+            do("b"),
+            do("c", join="all"),
+            connections=[
+                edge("a->c", condition="input.x > 1"),
+                edge("b->c", condition="input.x > 1"),
+            ],
+        ),
+        {"actions": [Resume({"x": 1})]},
+        statuses="CCS",
+        connections={"a->c": "dead", "b->c": "dead"},
+        at=1,
+    ),
     # ---- R29 to R31 ----
     Golden(
         "R29",
@@ -1088,6 +1114,44 @@ GOLDENS = (
         calls="0 a#1, 1 b#1, 2 c#1, 3 d#1, 4 c:compensate#1, 5 a:compensate#1, "
         "6 a#1, 7 b#1, 8 c#1, 9 d#1, 10 c:compensate#1, 11 a:compensate#1",
         at=12,
+    ),
+    Golden(
+        "R30",
+        "what came after a step in the old document, and does not in the fork's, is kept",
+        graph(do("a"), do("b"), connections=["a->b"]),
+        {"actions": [Call("fork", steps=["a"], workflow=graph(do("a"), do("b")))]},
+        calls="0 a#1, 1 b#1, 2 a#1",
+        at=3,
+    ),
+    Golden(
+        "R30",
+        "what the fork's document lacks is missed, unless it came after what runs again",
+        graph(do("a"), do("b"), do("c"), connections=["a->b"]),
+        {
+            "actions": [
+                Call("fork", steps=["a"], workflow=graph(do("a"), do("b"))),
+                Call("fork", steps=["a"], workflow=graph(do("a"), do("c"))),
+            ]
+        },
+        calls="0 a#1, 0 c#1, 1 b#1, 2 a#1",
+        answers="ra",
+        at=3,
+    ),
+    Golden(
+        "R30",
+        "a tolerated step runs again if one of its items was undone",
+        chain(
+            do("a", for_each={"items": [1, 2]}, compensate="undo", continue_on_error=True),
+            do("b"),
+        ),
+        {
+            "steps": {"a[0]": R(after=0.5), "a[1]": NO, "b": NO},
+            "actions": [Call("fork", steps=["b"])],
+        },
+        status="FAILED",
+        calls="0 a[0]#1, 0 a[1]#1, 1 b#1, 2 a[0]:compensate#1, "
+        "3 a[0]#1, 3 a[1]#1, 4 b#1, 5 a[0]:compensate#1",
+        at=6,
     ),
     Golden(
         "R31",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from harness.data._formats import FORMATS
+from harness._formats import FORMATS
 from harness.oracle._conditions import Scope
 from harness.oracle._reading import Names, read_condition
 from harness.solver import (

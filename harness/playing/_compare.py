@@ -1,0 +1,90 @@
+"""What was seen beside what is expected: the same, or a difference in lines."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from harness._scenario import Expected, Phase, Scenario
+from harness.oracle._history import facts_of
+from harness.oracle._predict import expect
+from harness.oracle._world import SAME
+from harness.playing._seen import Observed
+
+_FIELDS = tuple(field.name for field in attrs.fields(Phase))
+
+
+class Mismatch(AssertionError):
+    """The engine did something else than was predicted."""
+
+
+def compare_after_deaths(scenario: Scenario, observed: Observed) -> None:
+    """Compare what came after each death at a write with what the history left there says.
+
+    How far it had come before the write is not predicted, but the next process knows it.
+    """
+    if not observed.deaths:
+        return
+    ends = [*(death.phase - 1 for death in observed.deaths[1:]), len(observed.phases)]
+    for death, end in zip(observed.deaths, ends, strict=True):
+        facts = facts_of(scenario.workflow, scenario, death.histories, death.at, death.acts)
+        expected, left = expect(scenario.workflow, scenario, facts)
+        if left.ambiguous:
+            continue
+        phases = expected.phases[: end - death.phase]
+        seen = attrs.evolve(observed, phases=observed.phases[death.phase : end])
+        compare(scenario, Expected(phases), seen)
+
+
+def compare(scenario: Scenario, expected: Expected, observed: Observed) -> None:
+    """Raise `Mismatch`, with both sides line by line, unless they say the same."""
+    if _alike(expected.phases, observed.phases):
+        return
+    wanted = [_rounded(phase.to_json()) for phase in expected.phases]
+    seen = [_rounded(phase.to_json()) for phase in observed.phases]
+    lines = difflib.unified_diff(
+        _lines(wanted), _lines(seen), "expected", "observed", lineterm="", n=2
+    )
+    raise Mismatch(f"{scenario.id}: {scenario.why}\n" + "\n".join(lines))
+
+
+def _alike(wanted: Any, seen: Any) -> bool:
+    """Whether two values are the same JSON, and instants not further apart than adding up."""
+    if isinstance(wanted, Phase) and isinstance(seen, Phase):
+        return all(_alike(getattr(wanted, name), getattr(seen, name)) for name in _FIELDS)
+    if isinstance(wanted, float) and isinstance(seen, float | int):
+        return math.isclose(wanted, seen, rel_tol=1e-12, abs_tol=2 * SAME)
+    if isinstance(wanted, Mapping) and isinstance(seen, Mapping):
+        return wanted.keys() == seen.keys() and all(
+            _alike(wanted[key], seen[key]) for key in wanted
+        )
+    if isinstance(wanted, list | tuple) and isinstance(seen, list | tuple):
+        return len(wanted) == len(seen) and all(map(_alike, wanted, seen))
+    return bool(wanted == seen)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, Mapping):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return value
+
+
+def _lines(phases: list[Any]) -> list[str]:
+    found = []
+    for number, phase in enumerate(phases, 1):
+        for key, value in phase.items():
+            if key in ("calls", "steps", "connections") and value:
+                pairs = value.items() if isinstance(value, dict) else value
+                found += [f"{number} {key}: {json.dumps(pair)}" for pair in pairs]
+            else:
+                found.append(f"{number} {key}: {json.dumps(value)}")
+    return found

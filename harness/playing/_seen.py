@@ -1,0 +1,128 @@
+"""What is seen of a scenario on the engine: its phases, read from handles and histories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+import trioflow
+import trioflow.events
+from harness._scenario import Act, Behaviour, Made, Phase
+from harness.oracle._world import SAME
+from harness.playing._stage import prefix_of
+from trioflow.events import Event
+
+ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+
+
+@attrs.frozen
+class Death:
+    """What a process that died at a write has left.
+
+    `at` is when the next one came, and `phase` the number of the phase that began then; `acts` are
+    what was still to be done. It had `died` some time before.
+    """
+
+    phase: int
+    at: float
+    histories: Mapping[str, Sequence[Mapping[str, Any]]]
+    acts: tuple[Act, ...]
+    died: float = 0.0
+
+
+@attrs.frozen
+class Observed:
+    """What was seen of a scenario: its phases, and the history of its execution.
+
+    `writes` is how often the engine has written. `done` are the acts that were done, with their
+    instants, in this order. `behaviours` are what the attempts of real actions did, by name and
+    number, and `untold` says what of that no script can tell.
+    """
+
+    phases: tuple[Phase, ...]
+    history: tuple[Event, ...] = ()
+    deaths: tuple[Death, ...] = ()
+    writes: int = 0
+    done: tuple[tuple[Act, float], ...] = ()
+    behaviours: Mapping[tuple[str, int], Behaviour] = attrs.field(factory=dict)
+    untold: tuple[str, ...] = ()
+
+
+def phase_of(
+    execution: trioflow.Execution, history: Sequence[Event], now: float, **seen: Any
+) -> Phase:
+    """Return what a handle and its history say now; `seen` are the fields that they do not."""
+    return Phase(
+        status=execution.status,
+        steps={step: state.status for step, state in execution.steps.items()},
+        outputs=dict(execution.outputs),
+        output=_output(history),
+        waiting_for=tuple(sorted(_waiting(execution.waiting_for))),
+        connections=connections_of(history),
+        elapsed=_elapsed(execution.status, history, now),
+        errors=tuple((error.code, error.step) for error in execution.errors),
+        **seen,
+    )
+
+
+def together(
+    made: Iterable[tuple[float, str, int, Mapping[str, Any]]],
+) -> tuple[tuple[float, tuple[Made, ...]], ...]:
+    """Return calls by their instants, sorted within each, where their order is free."""
+    found: dict[float, list[Made]] = {}
+    for instant, name, number, parameters in made:
+        near = next((each for each in found if abs(each - instant) < SAME), instant)
+        found.setdefault(near, []).append((name, number, dict(parameters)))
+    return tuple((at, tuple(sorted(calls, key=repr))) for at, calls in sorted(found.items()))
+
+
+def connections_of(history: Sequence[Event]) -> dict[str, str]:
+    """Return how the connections were decided."""
+    found = {}
+    for event in history:
+        for verdict in ("taken", "dead"):
+            for connection in getattr(event, verdict, ()):
+                found[connection] = verdict
+        if isinstance(event, trioflow.events.ConditionFailed):
+            found[event.connection] = "dead"
+    return found
+
+
+async def histories_of(store: Any) -> dict[str, list[Mapping[str, Any]]]:
+    """Return all histories of a store as JSON, by the ids of their executions."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    last = None
+    while heads := await store.heads(before=last):
+        for head in heads:
+            found[head.id] = [trioflow.events.to_json(event) for event in await store.read(head.id)]
+        last = heads[-1].id
+    return found
+
+
+def _output(history: Sequence[Event]) -> Any:
+    last = history[-1] if history else None
+    return last.output if isinstance(last, trioflow.events.ExecutionCompleted) else None
+
+
+def _waiting(found: Any) -> Iterator[tuple[str, str, str]]:
+    for each in found:
+        at = prefix_of(each.execution or "x")
+        yield each.kind, each.name, at + (each.step or each.connection or "")
+
+
+def _elapsed(status: str, history: Sequence[Event], now: float) -> float:
+    """Return since when the execution has its status; while it is RUNNING, the present."""
+    if status == "RUNNING":
+        return now
+    if status != "PAUSED":
+        return history[-1].at
+    left = since = -1.0
+    for event in history:
+        if isinstance(event, trioflow.events.ExecutionResumed):
+            left = event.at
+        elif isinstance(event, trioflow.events.ExecutionPaused) and event.at > left:
+            # It may be left and entered again in one transaction.
+            since = event.at
+    return since
