@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument(
             "--level",
             choices=("smoke", "standard", "deep"),
-            help="how many scenarios: about 3 for each step, 15, or more (default: standard)",
+            help="how many scenarios: about 3 for each step, 30, or more (default: standard)",
         )
     for each in (generate, reports, listed):
         each.add_argument("--families", metavar="NAMES", help="only these, with commas between")
