@@ -14,7 +14,7 @@ import trioflow.aio
 import trioflow.blocking
 from trioflow import events as e
 from trioflow.engine import Percentiles, Requester, statistics_of
-from trioflow.engine import _engine as engine_module
+from trioflow.engine import _logs as logs_module
 from trioflow.engine import _statistics as module
 from trioflow.engine._statistics import Counters, Durations
 from trioflow.errors import ExecutionNotFound
@@ -541,7 +541,7 @@ async def test_a_long_history_is_warned_about_once(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(engine_module, "LONG_HISTORY", 5)
+    monkeypatch.setattr(logs_module, "LONG_HISTORY", 5)
     async with open_engine(actions=actions) as engine:
         await engine.run(chain("a", "b", "c"), execution_id="x")
 

@@ -4,7 +4,8 @@
 that owns one execution's machine, `_attempt` calls an action, and `_execution` is what a program
 holds. `_child` follows a child execution, `_slots` says who is next, `_requester` leaves requests
 for what an engine elsewhere drives. `_looking` reads an execution that somebody else drives,
-`_statistics` counts what has happened, and `_retention` deletes what ended long ago.
+`_statistics` counts what has happened, `_logs` says it, `_recovery` continues what nobody has asked
+for, and `_retention` deletes what ended long ago.
 """
 
 from trioflow.engine._engine import Engine

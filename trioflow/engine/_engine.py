@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import secrets as random_ids
 from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Collection,
     Iterable,
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -33,6 +31,8 @@ from trioflow.engine._driver import Driver
 from trioflow.engine._execution import Execution
 from trioflow.engine._finding import find_executions
 from trioflow.engine._inbox import EngineLeft, NotDriven, NotOurs
+from trioflow.engine._logs import log
+from trioflow.engine._recovery import Recovery
 from trioflow.engine._requester import as_json
 from trioflow.engine._retention import Sweeper
 from trioflow.engine._slots import Slots
@@ -63,10 +63,6 @@ Observer = Callable[[str, e.Event], object]
 LEASE = 30.0
 
 DEFAULT_LIMIT = 5
-
-# Every event is read again whenever an execution comes back into memory, which takes 5 to 7 µs
-# for each. So this many are noticed (70 ms), but nothing is wrong yet.
-LONG_HISTORY = 10_000
 
 # How many heads to ask the store for at once when all that are open are counted.
 _PAGE = 1_000
@@ -108,9 +104,6 @@ class Engine:
         self._checked: set[str] = set()
         self._executions: WeakValueDictionary[str, Execution] = WeakValueDictionary()
         self._drivers: dict[str, Driver] = {}
-        # What has left memory until an instant.
-        self._parked: list[tuple[float, str]] = []
-        self._parked_earlier = trio.Event()
         # Executions that are being started or continued: one task at a time may.
         self._busy: dict[str, trio.Event] = {}
         self._nursery: trio.Nursery | None = None
@@ -118,10 +111,7 @@ class Engine:
         self._opened = self.now()
         self.counters = Counters()
         self._sweeper = Sweeper(self, retention)
-        # Whether executions are continued that nobody has asked this engine for.
-        self._recovers = False
-        # Those that were found to need what this engine does not know; said once.
-        self._left_alone: set[str] = set()
+        self.recovery = Recovery(self)
 
     # ---- for the program ----
 
@@ -383,11 +373,7 @@ class Engine:
             self._sweeper.note_end(execution.status)
         for event in events:
             self.counters.add(execution.id, execution.workflow, event)
-            log = _LOGGED.get(type(event))
-            if log is not None:
-                log(self.logger, execution, event)
-            if event.seq == LONG_HISTORY:
-                _log_long_history(self.logger, execution, event)
+            log(self.logger, execution.id, execution.workflow, event)
             for observer in self._observers:
                 try:
                     observer(execution.id, event)
@@ -534,60 +520,7 @@ class Engine:
             execution._wake()
         due = driver.machine.deadline
         if due is not None and not self._leaving.is_set() and driver.parked:
-            heapq.heappush(self._parked, (due, execution.id))
-            self._parked_earlier.set()
-
-    async def _keep_lease(self) -> None:
-        """Say that the engine is alive, and take over what others have let lapse."""
-        while True:
-            heard_of = self.now()
-            await trio.sleep(self._lease / 3)
-            await self.store.renew(self.owner, ttl=self._lease)
-            if self.now() > heard_of + self._lease:
-                # It slept for too long (a laptop was closed): others may have taken over.
-                for driver in tuple(self._drivers.values()):
-                    driver.look()
-            if self._recovers:
-                await self._recover_page(status=("PENDING", "RUNNING"))
-
-    async def _watch_requests(self) -> None:
-        """Look after executions to which somebody else has appended a request."""
-        seen: dict[str, int] = {}
-        while True:
-            found = await self.store.requested(seen)
-            seen |= found
-            for execution_id in found:
-                if execution_id in self._drivers:
-                    self._drivers[execution_id].look()
-                else:
-                    await self._continue_if_ours(execution_id)
-
-    async def _continue_if_ours(self, execution_id: str) -> None:
-        head = await self.store.head(execution_id)
-        if head is not None and (head.owner == self.owner or self._recovers):
-            with suppress(UnknownAction, UnknownWorkflow, DefinitionError):
-                await self._continue_if_open(execution_id)
-
-    async def _wake_parked(self) -> None:
-        """Continue the executions that have left memory, when they are due."""
-        while True:
-            self._parked_earlier = trio.Event()
-            due = self._parked[0][0] if self._parked else float("inf")
-            with trio.CancelScope(deadline=self.trio_time(due)):
-                await self._parked_earlier.wait()
-            while self._parked and self._parked[0][0] <= self.now():
-                _, execution_id = heapq.heappop(self._parked)
-                if execution_id not in self._drivers:
-                    await self._continue_if_open(execution_id)
-
-    async def _continue_if_open(self, execution_id: str) -> None:
-        try:
-            execution = await self.execution(execution_id)
-            if execution.status not in ENDED:
-                await self.continue_execution(execution)
-        except (ExecutionNotFound, InvalidRequest, NotDriven):
-            # It was deleted, or has ended, or belongs to another engine by now.
-            return
+            self.recovery.park(due, execution.id)
 
     async def _found(self, head: Head, workflow: Workflow, input: Mapping[str, Any]) -> Execution:
         """Return the execution that is there already, if it is the one that is meant."""
@@ -640,74 +573,7 @@ class Engine:
 
         The others stay as they are, and one warning names them and what is missing.
         """
-        self._recovers = True
-        return await self._recover_page(status=OPEN)
-
-    async def _recover_page(self, status: Collection[str]) -> list[Execution]:
-        recovered: list[Execution] = []
-        left: list[str] = []
-        seen: set[str] = set()
-        before = None
-        while page := await self.store.heads(status=status, before=before):
-            found: dict[str, tuple[Execution, list[e.Event]]] = {}
-            for head in await self._due(page, status, seen):
-                events = await self.store.read(head.id)
-                execution = self._handle(head, events)
-                try:
-                    self.check(execution._machine.plan.workflow)
-                except (UnknownAction, UnknownWorkflow, DefinitionError) as error:
-                    self._left_alone.add(head.id)
-                    left.append(f"{head.id} ({error})")
-                else:
-                    found[head.id] = execution, events
-            if found:
-                # One commit for all of them; another engine may have been faster.
-                claimed = await self.store.claim(
-                    self.owner, ttl=self._lease, limit=len(found), ids=found.keys()
-                )
-                done: set[str] = set()
-                async with trio.open_nursery() as nursery:
-                    for head in claimed:
-                        if head.id in found:
-                            nursery.start_soon(self._recover, *found[head.id], done)
-                recovered += [execution for execution, _ in found.values() if execution.id in done]
-            before = page[-1].id
-        if left:
-            self.logger.warning(
-                "%d executions are left as they are: %s", len(left), "; ".join(left[:20])
-            )
-        return recovered
-
-    async def _due(
-        self, page: Iterable[Head], status: Collection[str], seen: set[str]
-    ) -> list[Head]:
-        """Return those of a page that this engine should continue, each once, parents for children.
-
-        A child is continued by the step that it belongs to: what is due of it, such as a request
-        that somebody has left, is due of the whole family.
-        """
-        due = []
-        for head in page:
-            if head.due is None:
-                continue
-            if head.parent is not None:
-                root = await self.store.head(head.id.partition(":")[0])
-                if root is None or root.status not in status:
-                    continue
-                head = root
-            if head.owner != self.owner and head.id not in seen | self._left_alone:
-                seen.add(head.id)
-                due.append(head)
-        return due
-
-    async def _recover(self, execution: Execution, events: list[e.Event], done: set[str]) -> None:
-        try:
-            async with self._alone_with(execution.id):
-                await self._continue(execution, read=events)
-        except (InvalidRequest, NotDriven):
-            # It has ended meanwhile, or another engine was faster after all.
-            return
-        done.add(execution.id)
+        return await self.recovery.recover()
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Hold the drivers until the engine is left, then interrupt them; never cancelled."""
@@ -715,9 +581,9 @@ class Engine:
             await self.store.renew(self.owner, ttl=self._lease)
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                nursery.start_soon(self._until_left, self._wake_parked)
-                nursery.start_soon(self._until_left, self._watch_requests)
-                nursery.start_soon(self._until_left, self._keep_lease)
+                nursery.start_soon(self._until_left, self.recovery.wake_parked)
+                nursery.start_soon(self._until_left, self.recovery.watch_requests)
+                nursery.start_soon(self._until_left, self.recovery.keep_lease)
                 nursery.start_soon(self._until_left, self._sweeper.sweep_for_ever)
                 task_status.started()
                 await self._leaving.wait()
@@ -765,49 +631,3 @@ def _check_id(execution_id: str) -> None:
         raise InvalidRequest(
             f"an execution's id has no ':' and only printable characters: {execution_id!r:.60}"
         )
-
-
-def _log_step(logger: logging.Logger, execution: Execution, event: Any) -> None:
-    if logger.isEnabledFor(logging.INFO):
-        what = event.type.removeprefix("Step").upper()
-        extra = _extra(execution, step=event.step)
-        logger.info("%s: step %s is %s", execution.id, event.step, what, extra=extra)
-
-
-def _log_attempt(logger: logging.Logger, execution: Execution, event: e.AttemptFailed) -> None:
-    logger.warning(
-        "%s: attempt %d of step %s failed (%s)",
-        execution.id,
-        event.attempt,
-        event.step,
-        event.failure.code,
-        extra=_extra(execution, step=event.step, attempt=event.attempt),
-    )
-
-
-def _log_end(logger: logging.Logger, execution: Execution, event: e.Event) -> None:
-    what = event.type.removeprefix("Execution").upper()
-    logger.info("%s: the execution is %s", execution.id, what, extra=_extra(execution))
-
-
-def _log_long_history(logger: logging.Logger, execution: Execution, event: e.Event) -> None:
-    logger.warning(
-        "%s: its history has %d events by now, all of which are read whenever it is continued; "
-        "let large parts of the workflow, such as what a for_each does for an item, be child "
-        "workflows with histories of their own",
-        execution.id,
-        event.seq,
-        extra=_extra(execution),
-    )
-
-
-def _extra(execution: Execution, **more: Any) -> dict[str, Any]:
-    return {"execution_id": execution.id, "workflow": execution.workflow, **more}
-
-
-# Ends at INFO and failed attempts at WARNING: ids and codes, never values.
-_LOGGED: Mapping[type[e.Event], Callable[[logging.Logger, Execution, Any], None]] = {
-    **dict.fromkeys((e.StepCompleted, e.StepFailed, e.StepSkipped, e.StepCancelled), _log_step),
-    e.AttemptFailed: _log_attempt,
-    **dict.fromkeys(e.TERMINAL_EVENTS, _log_end),
-}

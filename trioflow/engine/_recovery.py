@@ -1,0 +1,176 @@
+"""Executions that nobody asks this engine for: what others have left, what is due, what was asked.
+
+It keeps the engine's lease and takes over what others have let lapse, wakes what has left memory
+until an instant, looks after requests that other processes append, and continues what is open when
+the engine is opened.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import trio
+
+from trioflow.engine._inbox import NotDriven
+from trioflow.errors import (
+    DefinitionError,
+    ExecutionNotFound,
+    InvalidRequest,
+    UnknownAction,
+    UnknownWorkflow,
+)
+from trioflow.kernel import _events as e
+from trioflow.kernel._states import ENDED
+from trioflow.stores._protocol import OPEN, Head
+
+if TYPE_CHECKING:
+    from trioflow.engine._engine import Engine
+    from trioflow.engine._execution import Execution
+
+
+class Recovery:
+    """Continues executions of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # What has left memory until an instant.
+        self._parked: list[tuple[float, str]] = []
+        self._parked_earlier = trio.Event()
+        # Whether executions are continued that nobody has asked this engine for.
+        self._recovers = False
+        # Those that were found to need what this engine does not know; said once.
+        self._left_alone: set[str] = set()
+
+    def park(self, due: float, execution_id: str) -> None:
+        """Remember that an execution has left memory, and when it is to come back."""
+        heapq.heappush(self._parked, (due, execution_id))
+        self._parked_earlier.set()
+
+    async def keep_lease(self) -> None:
+        """Say that the engine is alive, and take over what others have let lapse."""
+        while True:
+            heard_of = self._engine.now()
+            await trio.sleep(self._engine._lease / 3)
+            await self._engine.store.renew(self._engine.owner, ttl=self._engine._lease)
+            if self._engine.now() > heard_of + self._engine._lease:
+                # It slept for too long (a laptop was closed): others may have taken over.
+                for driver in tuple(self._engine._drivers.values()):
+                    driver.look()
+            if self._recovers:
+                await self._recover_page(status=("PENDING", "RUNNING"))
+
+    async def watch_requests(self) -> None:
+        """Look after executions to which somebody else has appended a request."""
+        seen: dict[str, int] = {}
+        while True:
+            found = await self._engine.store.requested(seen)
+            seen |= found
+            for execution_id in found:
+                if execution_id in self._engine._drivers:
+                    self._engine._drivers[execution_id].look()
+                else:
+                    await self._continue_if_ours(execution_id)
+
+    async def _continue_if_ours(self, execution_id: str) -> None:
+        head = await self._engine.store.head(execution_id)
+        if head is not None and (head.owner == self._engine.owner or self._recovers):
+            with suppress(UnknownAction, UnknownWorkflow, DefinitionError):
+                await self._continue_if_open(execution_id)
+
+    async def wake_parked(self) -> None:
+        """Continue the executions that have left memory, when they are due."""
+        while True:
+            self._parked_earlier = trio.Event()
+            due = self._parked[0][0] if self._parked else float("inf")
+            with trio.CancelScope(deadline=self._engine.trio_time(due)):
+                await self._parked_earlier.wait()
+            while self._parked and self._parked[0][0] <= self._engine.now():
+                _, execution_id = heapq.heappop(self._parked)
+                if execution_id not in self._engine._drivers:
+                    await self._continue_if_open(execution_id)
+
+    async def _continue_if_open(self, execution_id: str) -> None:
+        try:
+            execution = await self._engine.execution(execution_id)
+            if execution.status not in ENDED:
+                await self._engine.continue_execution(execution)
+        except (ExecutionNotFound, InvalidRequest, NotDriven):
+            # It was deleted, or has ended, or belongs to another engine by now.
+            return
+
+    async def recover(self) -> list[Execution]:
+        """Continue the executions that are due, unowned, and all of whose actions are known.
+
+        The others stay as they are, and one warning names them and what is missing.
+        """
+        self._recovers = True
+        return await self._recover_page(status=OPEN)
+
+    async def _recover_page(self, status: Collection[str]) -> list[Execution]:
+        recovered: list[Execution] = []
+        left: list[str] = []
+        seen: set[str] = set()
+        before = None
+        while page := await self._engine.store.heads(status=status, before=before):
+            found: dict[str, tuple[Execution, list[e.Event]]] = {}
+            for head in await self._due(page, status, seen):
+                events = await self._engine.store.read(head.id)
+                execution = self._engine._handle(head, events)
+                try:
+                    self._engine.check(execution._machine.plan.workflow)
+                except (UnknownAction, UnknownWorkflow, DefinitionError) as error:
+                    self._left_alone.add(head.id)
+                    left.append(f"{head.id} ({error})")
+                else:
+                    found[head.id] = execution, events
+            if found:
+                # One commit for all of them; another engine may have been faster.
+                claimed = await self._engine.store.claim(
+                    self._engine.owner, ttl=self._engine._lease, limit=len(found), ids=found.keys()
+                )
+                done: set[str] = set()
+                async with trio.open_nursery() as nursery:
+                    for head in claimed:
+                        if head.id in found:
+                            nursery.start_soon(self._recover, *found[head.id], done)
+                recovered += [execution for execution, _ in found.values() if execution.id in done]
+            before = page[-1].id
+        if left:
+            self._engine.logger.warning(
+                "%d executions are left as they are: %s", len(left), "; ".join(left[:20])
+            )
+        return recovered
+
+    async def _due(
+        self, page: Iterable[Head], status: Collection[str], seen: set[str]
+    ) -> list[Head]:
+        """Return those of a page that this engine should continue, each once, parents for children.
+
+        A child is continued by the step that it belongs to: what is due of it, such as a request
+        that somebody has left, is due of the whole family.
+        """
+        due = []
+        for head in page:
+            if head.due is None:
+                continue
+            if head.parent is not None:
+                root = await self._engine.store.head(head.id.partition(":")[0])
+                if root is None or root.status not in status:
+                    continue
+                head = root
+            if head.owner != self._engine.owner and head.id not in seen | self._left_alone:
+                seen.add(head.id)
+                due.append(head)
+        return due
+
+    async def _recover(self, execution: Execution, events: list[e.Event], done: set[str]) -> None:
+        try:
+            async with self._engine._alone_with(execution.id):
+                await self._engine._continue(execution, read=events)
+        except (InvalidRequest, NotDriven):
+            # It has ended meanwhile, or another engine was faster after all.
+            return
+        done.add(execution.id)
