@@ -7,6 +7,8 @@ Every session installs the package, so what is tested is what users get and not 
 from __future__ import annotations
 
 import shutil
+import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -14,8 +16,11 @@ import nox
 nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["coverage", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
+# Also where the variable CI is set: what is not installed is skipped, and nox says so.
+nox.options.error_on_missing_interpreters = False
 
 ROOT = Path(__file__).parent
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SCRIPTS = ("parts", "kernel", "graph", "commits", "cancel", "waiting")
 # Each has a document of its name, and a test module that was generated from it.
 EXAMPLES = ("logs", "order", "release")
@@ -25,6 +30,16 @@ CODE = ("trioflow", "harness", "tests", "benchmarks", "examples", "noxfile.py")
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the quick suite (less than a minute); arguments go to pytest."""
+    session.install(".[dev]")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def versions(session: nox.Session) -> None:
+    """Run the quick suite with every supported Python that is installed, one after the other.
+
+    ``-s versions-3.13`` is one of them. What is not installed is skipped.
+    """
     session.install(".[dev]")
     session.run("pytest", "-n", "2", *session.posargs)
 
@@ -56,6 +71,16 @@ def types(session: nox.Session) -> None:
     """Check the types of both packages."""
     session.install(".[dev]")
     session.run("mypy", "--strict")
+
+
+@nox.session
+def pyright(session: nox.Session) -> None:
+    """Check the types with the other type checker, too: what is public, and the examples.
+
+    About a minute. It brings Node.js from the registry, and reads `tool.pyright`.
+    """
+    session.install(".[dev]", "pyright[nodejs]>=1.1.400")
+    session.run("pyright", *session.posargs)
 
 
 @nox.session
@@ -122,6 +147,14 @@ def benchmark(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Compare the engine with the oracle over 10,000 random workflows; a quarter of an hour."""
+    session.install(".[dev]")
+    session.env.setdefault("HARNESS_EXAMPLES", "10000")
+    session.run("pytest", "-n", "2", "tests/harness/test_differential.py", *session.posargs)
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """Break the engine and the documents on purpose; the generated scenarios have to notice.
 
@@ -149,11 +182,43 @@ def figures(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel and the source distribution, and check what they say about themselves."""
+    """Build wheel and source distribution, check them, and use the wheel in a fresh environment.
+
+    That one has only what the wheel depends on, and the checkout is not in it; what is checked is
+    in tests/packaging/installed.py. Then the tutorial is done with it.
+    """
     session.install("build", "twine")
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     session.run("python", "-m", "build")
     session.run("twine", "check", "--strict", *map(str, (ROOT / "dist").iterdir()))
+    (wheel,) = (ROOT / "dist").glob("*.whl")
+    version = wheel.name.split("-")[1]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name in ("tests/packaging", "tests/documentation"):
+            shutil.copytree(ROOT / name, folder / name)
+        (folder / "docs").mkdir()
+        shutil.copy(ROOT / "docs/tutorial.md", folder / "docs")
+        session.run("python", "-m", "venv", place + "/venv")
+        python = f"{place}/venv/bin/python"
+        session.chdir(folder)
+        session.run(python, "-m", "pip", "install", "-q", str(wheel), external=True)
+        script = f"{place}/tests/packaging/installed.py"
+        session.run(python, "-P", script, version, external=True)
+        session.run(python, "-m", "pip", "install", "-q", "pytest", "PyYAML", external=True)
+        script = f"{place}/tests/packaging/reading.py"
+        session.run(python, "-P", script, "docs/tutorial.md", external=True)
+
+
+@nox.session(venv_backend="none")
+def first_hour(session: nox.Session) -> None:
+    """Do in empty folders what the README and the tutorial say, and measure it.
+
+    What is cloned is what was committed. The first execution has to have ended two minutes after
+    the beginning of `git clone`. With ``-- --no-tests`` the README's second command, all tests
+    with their coverage, is left out.
+    """
+    session.run(sys.executable, "tests/packaging/first_hour.py", *session.posargs)
 
 
 @nox.session

@@ -37,6 +37,7 @@ from trioflow.engine._requester import as_json
 from trioflow.engine._retention import Sweeper
 from trioflow.engine._slots import Slots
 from trioflow.engine._statistics import Counters, Statistics
+from trioflow.engine._workflows import parameter_problems
 from trioflow.errors import (
     Conflict,
     DefinitionError,
@@ -44,7 +45,6 @@ from trioflow.errors import (
     ExecutionNotFound,
     ExecutionPaused,
     InvalidRequest,
-    Problem,
     UnknownAction,
     UnknownWorkflow,
 )
@@ -601,25 +601,6 @@ class Engine:
     def leave(self) -> None:
         """Begin to leave: nothing new starts, what runs is interrupted."""
         self._leaving.set()
-
-
-def parameter_problems(workflow: Workflow, registry: Registry) -> list[Problem]:
-    """Return what the actions do not take, or lack, among the parameters of a workflow's steps."""
-    problems: list[Problem] = []
-    for step in workflow.plan.steps:
-        calls = {"": step.call, ".fallback": step.fallback, ".compensate": step.compensate}
-        for suffix, planned in calls.items():
-            if planned is None or planned.action not in registry:
-                continue
-            given = planned.parameters.value
-            if not isinstance(given, Mapping):
-                continue
-            path = f"$.steps[{step.index}]{suffix}.parameters"
-            problems += [
-                Problem(path, sentence)
-                for sentence in registry.get(planned.action).check_parameters(given)
-            ]
-    return problems
 
 
 def _check_id(execution_id: str) -> None:

@@ -1,14 +1,15 @@
-"""The workflows that an engine knows: values, files and folders of files."""
+"""The workflows that an engine knows: values, files and folders of files; and what they call."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from trioflow.actions._registry import Registry
 from trioflow.definitions._documents import load_workflow
 from trioflow.definitions._model import Workflow
-from trioflow.errors import InvalidRequest
+from trioflow.errors import InvalidRequest, Problem
 
 # What a folder of workflows is looked through for.
 PATTERNS = ("*.workflow.json", "*.workflow.yaml", "*.workflow.yml")
@@ -41,3 +42,22 @@ def _of_folder(folder: Path) -> Iterator[Workflow]:
         )
     for file in files:
         yield load_workflow(file)
+
+
+def parameter_problems(workflow: Workflow, registry: Registry) -> list[Problem]:
+    """Return what the actions do not take, or lack, among the parameters of a workflow's steps."""
+    problems: list[Problem] = []
+    for step in workflow.plan.steps:
+        calls = {"": step.call, ".fallback": step.fallback, ".compensate": step.compensate}
+        for suffix, planned in calls.items():
+            if planned is None or planned.action not in registry:
+                continue
+            given = planned.parameters.value
+            if not isinstance(given, Mapping):
+                continue
+            path = f"$.steps[{step.index}]{suffix}.parameters"
+            problems += [
+                Problem(path, sentence)
+                for sentence in registry.get(planned.action).check_parameters(given)
+            ]
+    return problems

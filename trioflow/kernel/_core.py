@@ -1,14 +1,15 @@
 """What all of the deciding half needs: recording, ending, failing, queueing.
 
-The deciding half is one class on four floors: `Core` (here), `Attempts` (`_attempts.py`: what
-becomes of attempts and children), `Beginning` (`_beginning.py`: how steps and items begin) and
-`Machine` (`_machine.py`: being told, time, stopping, and the end). An upper floor calls a lower
-one; the other way round only worklists in the `State` speak.
+The deciding half is one class on five floors: `Core` (here), `Attempts` (`_attempts.py`: what
+becomes of attempts and children), `Beginning` (`_beginning.py`: how steps and items begin),
+`Ending` (`_ending.py`: stopping, undoing, and the end) and `Machine` (`_machine.py`: being told,
+and time). An upper floor calls a lower one; the other way round only worklists in the `State`
+speak.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -22,7 +23,7 @@ from trioflow.kernel import _facts as f
 from trioflow.kernel._apply import State
 from trioflow.kernel._connections import Decisions, decide_at_end
 from trioflow.kernel._records import QUEUED, Key, Series, StepRecord, Unit
-from trioflow.kernel._states import COMPLETED, ENDED, EXECUTION, FAILED, PAUSED, RUNNING
+from trioflow.kernel._states import COMPLETED, ENDED, EXECUTION, FAILED, PAUSED, PENDING, RUNNING
 
 EventType = TypeVar("EventType", bound=e.Event)
 Outcome = Callable[[], None]
@@ -54,6 +55,14 @@ class Core:
 
     def _step_of(self, unit: Unit) -> StepRecord:
         return self.state.steps[unit.planned.index]
+
+    def _units(self) -> Iterable[Unit]:
+        """All steps and begun items, in the order of the document."""
+        for record in self.state.steps:
+            if record.items is None:
+                yield record
+            else:
+                yield from (item for item in record.items if item.status != PENDING)
 
     # ---- ends ----
 
