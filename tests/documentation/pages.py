@@ -4,8 +4,8 @@ What a block is follows from the words behind its fence:
 
 * ``json order.workflow.json``: a file, which is written into the folder. So with any language.
 * ``console``: a session. Each command is given, and has to print what stands below it, but for
-  instants, durations and spaces. A line ``…`` stands for any lines, a last ``…`` in a line for the
-  rest of it.
+  instants, durations, bars of time and spaces. A line ``…`` stands for any lines, a last ``…`` in
+  a line for the rest of it.
 * ``sh``: commands that have to succeed.
 * ``python``: code, which sees what the blocks before it have made, and may `await`. If a
   ``text`` or ``mermaid`` block follows it at once, that is what it has to print.
@@ -265,7 +265,10 @@ def _is_as_written(expected: list[str], seen: list[str]) -> bool:
 
 
 def rewrite(page: Path, folder: Path, programs: Path) -> None:
-    """Write into a page what its sessions print now; somebody has to read the difference."""
+    """Write into a page what its sessions print now, where that is not what is written there.
+
+    Somebody has to read the difference.
+    """
     text = page.read_text(encoding="utf-8")
     reader = Reader(folder, programs, writes=[])
     parts, end = [], 0

@@ -92,3 +92,37 @@ def test_a_workflow_must_be_one(tmp_path: Path) -> None:
 
 def test_instants_and_durations_are_no_difference() -> None:
     assert ["DATE after TIME x"] == normal("2026-11-25 21:21:36   after 0.73 s x  ██░░\n")
+
+
+def test_how_long_something_took_does_not_change_a_timeline() -> None:
+    """Neither the bars, nor the place of a failure in them, nor the ticks of the axis."""
+    quick = """
+          |0                |0.2 s             |0.4 s
+charge     ✗············██✗·····████           0.66 s COMPLETED
+"""
+    slow = """
+          |0      |1 min 5 s
+charge    ██✗······██████✗·██                 1 min 7 s COMPLETED
+"""
+
+    assert ["AXIS", "charge TIME COMPLETED"] == normal(quick)
+    assert normal(quick) == normal(slow)
+
+
+def test_a_picture_is_compared_with_what_was_printed(tmp_path: Path) -> None:
+    reader = Reader(tmp_path, tmp_path)
+    picture = Block("page:2", "mermaid", "", "flowchart TD\n    a --> b\n")
+    reader.do(Block("page:1", "python", "", "print('flowchart TD\\n    a --> b')\n"))
+    reader.do(picture)
+    reader.do(Block("page:3", "python", "", "print('flowchart TD\\n    b --> a')\n"))
+    with pytest.raises(AssertionError, match="page:2"):
+        reader.do(picture)
+
+
+def test_rewriting_keeps_what_is_true(tmp_path: Path) -> None:
+    """Also what somebody has left out of it; the rest becomes what is printed."""
+    session = "$ printf 'a\\nb\\nc\\n'\na\n…\n$ echo b\na\n"
+    reader = Reader(tmp_path, programs(tmp_path / "programs"), writes=[])
+    reader.do(Block("page:1", "console", "", session))
+
+    assert ["$ printf 'a\\nb\\nc\\n'\na\n…\n", "$ echo b\nb\n"] == reader.writes
