@@ -12,6 +12,7 @@ import sqlite3
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import trio
@@ -113,8 +114,9 @@ async def number(execution: str, step: int) -> dict[str, int]:
 def on_trio(work: Callable[[Case, Loop], Awaitable[Found]]) -> Callable[[Case], Found]:
     async def call(case: Case) -> Found:
         loop = Loop(case, number)
-        await loop.execute("warm", chain(30))
-        found = await work(case, loop)
+        with closing(loop.connection):
+            await loop.execute("warm", chain(30))
+            found = await work(case, loop)
         return {**found, "durability": loop.durability}
 
     return lambda case: trio.run(call, case)

@@ -40,6 +40,7 @@ INTRODUCTION = """\
 This page is written by `benchmarks/compare.py`. Figures of one machine say little about another;
 the ratios in one run say more. To repeat it:
 
+<!-- not run: it installs, and takes many minutes -->
 ```sh
 python -m pip install .
 python benchmarks/compare.py --others --write docs/benchmarks.md

@@ -6,26 +6,27 @@ import os
 import sqlite3
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 
 import trio
 from workloads import Case, Found, above, main, measured, set_durability
 
 
-def _connect(case: Case) -> tuple[sqlite3.Connection, str]:
-    connection = sqlite3.connect(case.database, isolation_level=None)
-    durability = set_durability(connection, case.durability)
-    connection.execute("CREATE TABLE done (id INTEGER PRIMARY KEY, output)")
-    for _ in range(30):
-        connection.execute("INSERT INTO done (output) VALUES ('{\"n\": 1}')")
-    return connection, durability
+@contextmanager
+def _connect(case: Case) -> Iterator[tuple[sqlite3.Connection, str]]:
+    with closing(sqlite3.connect(case.database, isolation_level=None)) as connection:
+        durability = set_durability(connection, case.durability)
+        connection.execute("CREATE TABLE done (id INTEGER PRIMARY KEY, output)")
+        for _ in range(30):
+            connection.execute("INSERT INTO done (output) VALUES ('{\"n\": 1}')")
+        yield connection, durability
 
 
 def w1(case: Case) -> Found:
     """One row, one commit, as many as there are steps."""
-    connection, durability = _connect(case)
     commits = case.sizes.chain * case.sizes.chains
-    with measured(commits) as found:
+    with _connect(case) as (connection, durability), measured(commits) as found:
         for n in range(commits):
             connection.execute("INSERT INTO done (output) VALUES (?)", (f'{{"n": {n}}}',))
     return {**found, "durability": durability}
@@ -33,8 +34,7 @@ def w1(case: Case) -> Found:
 
 def w5(case: Case) -> Found:
     """A row for each execution, all in one commit."""
-    connection, durability = _connect(case)
-    with measured(case.sizes.waiting) as found:
+    with _connect(case) as (connection, durability), measured(case.sizes.waiting) as found:
         connection.execute("BEGIN IMMEDIATE")
         for _ in range(case.sizes.waiting):
             connection.execute("INSERT INTO done (output) VALUES ('{}')")
@@ -44,9 +44,8 @@ def w5(case: Case) -> Found:
 
 def w7(case: Case) -> Found:
     """One commit."""
-    connection, durability = _connect(case)
     times = []
-    with measured(case.sizes.single) as found:
+    with _connect(case) as (connection, durability), measured(case.sizes.single) as found:
         for n in range(case.sizes.single):
             started = time.perf_counter()
             connection.execute("INSERT INTO done (output) VALUES (?)", (f'{{"n": {n}}}',))

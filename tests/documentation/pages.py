@@ -182,7 +182,8 @@ class Reader:
             check=False,
             cwd=self.folder,
             env={
-                **os.environ,
+                # What pytest tells those that it has started is not for others.
+                **{k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")},
                 "PATH": os.pathsep.join([str(self.programs), os.environ["PATH"]]),
                 "PYTHONPATH": os.pathsep.join(filter(None, [found, os.environ.get("PYTHONPATH")])),
                 "COLUMNS": "100",
