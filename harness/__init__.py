@@ -14,6 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness import data as data
+    from harness import families as families
+    from harness import oracle as oracle
+    from harness import playing as playing
+    from harness import reports as reports
+    from harness import solver as solver
+    from harness import suites as suites
     from harness._scenario import (
         AfterWrite,
         AtTime,
@@ -49,6 +56,17 @@ if TYPE_CHECKING:
         scenario,
         workflow,
     )
+else:
+    # Not for type checkers: they would take any name for one of this package.
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"harness.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'harness' has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
 
 # Where each name lives. It is imported when somebody asks for it: pytest imports this package with
 # its plugin, in every project, and that must cost nothing.
@@ -150,16 +168,6 @@ __all__ = (
     "suite",
     "workflow",
 )
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"harness.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'harness' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:

@@ -15,6 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trioflow import aio as aio
+    from trioflow import blocking as blocking
+    from trioflow import errors as errors
+    from trioflow import events as events
+    from trioflow import expressions as expressions
+    from trioflow import pictures as pictures
+    from trioflow import testing as testing
+    from trioflow import timelines as timelines
     from trioflow.actions import ActionContext, action
     from trioflow.definitions import (
         ActionCall,
@@ -54,6 +62,17 @@ if TYPE_CHECKING:
         UnknownAction,
         UnknownWorkflow,
     )
+else:
+    # Not for type checkers: they would take any name for one of this package.
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"trioflow.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'trioflow' has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
 
 # Where each name lives. It is imported when somebody asks for it: all of it takes three times as
 # long as trio alone, and a worker process that runs one action, or `trioflow --help`, needs little.
@@ -166,16 +185,6 @@ __all__ = [
     "open_engine",
     "run",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"trioflow.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'trioflow' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:

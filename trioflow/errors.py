@@ -19,6 +19,35 @@ from typing import Any
 
 import attrs
 
+__all__ = [
+    "Conflict",
+    "DefinitionError",
+    "DuplicateExecution",
+    "EngineError",
+    "ExecutionCancelled",
+    "ExecutionError",
+    "ExecutionFailed",
+    "ExecutionNotFound",
+    "ExecutionPaused",
+    "ExpressionError",
+    "InputRejected",
+    "InvalidRequest",
+    "MissingInputError",
+    "Problem",
+    "ProtocolError",
+    "SchemaValidationError",
+    "StepError",
+    "StepTimeoutError",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreLocked",
+    "StoreUnusable",
+    "TooLarge",
+    "TrioflowError",
+    "UnknownAction",
+    "UnknownWorkflow",
+]
+
 
 @attrs.frozen
 class Problem:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trioflow.cli._completing import documents
 from trioflow.cli._errors import DONE, REFUSED
 from trioflow.cli._options import actions_option, allow_option, json_option, workflow_option
 from trioflow.cli._places import find_places
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check", short_help="Find every fault of a workflow document.")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=documents)
 @actions_option
 @allow_option
 @workflow_option

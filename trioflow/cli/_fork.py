@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trioflow.cli._completing import ended_execution
 from trioflow.cli._options import (
     Job,
     input_file_option,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("fork", short_help="Run some steps of an ended execution again, as a new one.")
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_id", metavar="ID", shell_complete=ended_execution)
 @click.option(
     "--from",
     "steps",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trioflow.cli._completing import documents_or_executions
 from trioflow.cli._options import store_option, store_to_read
 from trioflow.cli._writing import print_bytes
 
@@ -18,7 +19,7 @@ FORMATS = ("mermaid", "dot", "svg")
 
 
 @click.command("graph", short_help="Draw a workflow, or an execution, as Mermaid, DOT or SVG.")
-@click.argument("what", metavar="FILE|ID")
+@click.argument("what", metavar="FILE|ID", shell_complete=documents_or_executions)
 @click.option(
     "--format",
     "form",

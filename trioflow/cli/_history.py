@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from trioflow.cli._completing import any_execution
 from trioflow.cli._options import json_option, store_option, store_to_read
 from trioflow.cli._text import inline, plain, since
 
@@ -15,7 +16,7 @@ _FIRST = ("step", "connection", "attempt", "role", "item")
 
 
 @click.command("history", short_help="Print the events of an execution.")
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_id", metavar="ID", shell_complete=any_execution)
 @click.option(
     "--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only later events."
 )

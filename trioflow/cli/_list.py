@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trioflow.cli._completing import any_execution, workflow_ids
 from trioflow.cli._options import json_option, store_option, store_to_read
 from trioflow.cli._run import parse_labels
 from trioflow.cli._text import duration, instant, plain
@@ -30,7 +31,9 @@ _NARROW = 76
     type=click.Choice(STATUSES, case_sensitive=False),
     help="Only with this status; may be repeated.",
 )
-@click.option("--workflow", metavar="ID", help="Only of this workflow.")
+@click.option(
+    "--workflow", metavar="ID", shell_complete=workflow_ids, help="Only of this workflow."
+)
 @click.option(
     "--label",
     "labels",
@@ -43,7 +46,12 @@ _NARROW = 76
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
 )
-@click.option("--before", metavar="ID", help="Only older ones than this: the next page.")
+@click.option(
+    "--before",
+    metavar="ID",
+    shell_complete=any_execution,
+    help="Only older ones than this: the next page.",
+)
 @store_option
 @json_option
 def list_command(

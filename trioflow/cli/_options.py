@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import attrs
 import click
 
+from trioflow.cli._completing import documents, files
 from trioflow.cli._errors import Refused
 from trioflow.stores import SqliteStore, Store, open_store
 
@@ -32,6 +33,7 @@ actions_option: Decorator[Any] = click.option(
     "--actions",
     multiple=True,
     metavar="MODULE-or-FILE",
+    shell_complete=files,
     help="Where the functions are: package.module, or path/to/actions.py. May be repeated.",
 )
 allow_option: Decorator[Any] = click.option(
@@ -45,6 +47,7 @@ workflow_option: Decorator[Any] = click.option(
     "workflows",
     multiple=True,
     metavar="FILE-or-FOLDER",
+    shell_complete=documents,
     help="Workflows that steps start as children; of a folder, *.workflow.json and .yaml. "
     "May be repeated.",
 )
@@ -66,6 +69,7 @@ input_file_option: Decorator[Any] = click.option(
     "--input",
     "input_file",
     metavar="FILE.json",
+    shell_complete=files,
     help="A file with the input, an object; -i comes on top of it. '-' is stdin.",
 )
 

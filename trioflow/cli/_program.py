@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -11,6 +12,9 @@ import click
 
 from trioflow.cli._errors import broken_pipe, guarded
 from trioflow.cli._output import prepare_streams
+
+# What a shell sets that asks what could come next; click makes the name of it.
+VARIABLE = "_TRIOFLOW_COMPLETE"
 
 # Where each command lives and what it does, so that `--help` need not import them all. The order
 # is that of the help.
@@ -21,8 +25,8 @@ COMMANDS = {
     "show": ("_show", "Show one execution: what happened, why, and what it waits for."),
     "history": ("_history", "Print the events of an execution."),
     "stats": ("_stats", "Count what became of executions and steps."),
-    "resume": ("_steer", "Continue an execution, with what it waits for."),
     "signal": ("_steer", "Bring a signal that an execution waits for."),
+    "resume": ("_steer", "Continue an execution, with what it waits for."),
     "cancel": ("_steer", "Cancel an execution and wait for its end."),
     "pause": ("_steer", "Let an execution start nothing more, until it is resumed."),
     "fork": ("_fork", "Run some steps of an ended execution again, as a new one."),
@@ -30,6 +34,7 @@ COMMANDS = {
     "graph": ("_graph", "Draw a workflow, or an execution, as Mermaid, DOT or SVG."),
     "report": ("_report", "Write a page of HTML about one execution."),
     "schema": ("_check", "Print the JSON Schema of workflow documents."),
+    "completion": ("_completion", "Print what lets a shell complete commands with Tab."),
 }
 
 
@@ -65,6 +70,9 @@ class Program(click.Group):
     ) -> NoReturn:
         """Run, and exit."""
         extra["standalone_mode"] = False
+        if VARIABLE in os.environ:
+            # A shell asks. How bash does it is said there.
+            importlib.import_module("trioflow.cli._completion")
         prepare_streams()
         run = super().main
         sys.exit(guarded(lambda: run(args, prog_name or "trioflow", **extra)))

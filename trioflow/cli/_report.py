@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trioflow.cli._completing import any_execution
 from trioflow.cli._options import DEFAULT_STORE, store_option, store_to_read
 from trioflow.cli._output import say
 from trioflow.cli._writing import write_file
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("report", short_help="Write a page of HTML about one execution.")
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_id", metavar="ID", shell_complete=any_execution)
 @click.option(
     "-o",
     "--output",

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 import click
 
+from trioflow.cli._completing import documents
 from trioflow.cli._options import Job, input_file_option, input_option, job_options
 
 
 @click.command("run", short_help="Execute a workflow, with live progress.")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=documents)
 @input_option
 @input_file_option
 @click.option("--id", "execution_id", help="The id of the execution; the same one continues it.")

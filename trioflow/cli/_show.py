@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trioflow.cli._completing import any_execution
 from trioflow.cli._options import DEFAULT_STORE, json_option, store_option, store_to_read
 from trioflow.cli._output import STYLES, Screen
 from trioflow.cli._text import count, duration, inline, instant, pairs, pretty, shorten, since
@@ -38,7 +39,7 @@ _INDENT = "      "
 
 
 @click.command("show", short_help="Show one execution: what happened, why, and what it waits for.")
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_id", metavar="ID", shell_complete=any_execution)
 @click.option(
     "--timeline",
     "only_times",

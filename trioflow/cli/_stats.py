@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trioflow.cli._completing import workflow_ids
 from trioflow.cli._options import json_option, store_option, store_to_read
 from trioflow.cli._text import count, duration, instant, plain
 
@@ -19,7 +20,12 @@ _MOST_CODES = 3
 
 
 @click.command("stats", short_help="Count what became of executions and steps.")
-@click.option("--workflow", metavar="ID", help="Only executions of this workflow.")
+@click.option(
+    "--workflow",
+    metavar="ID",
+    shell_complete=workflow_ids,
+    help="Only executions of this workflow.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=1),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trioflow.cli._completing import open_execution
 from trioflow.cli._errors import Refused
 from trioflow.cli._options import (
     Job,
@@ -32,7 +33,7 @@ no_wait_option = click.option(
 
 
 @click.command("resume", short_help="Continue an execution, with what it waits for.")
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_id", metavar="ID", shell_complete=open_execution)
 @input_option
 @input_file_option
 @click.option(
@@ -95,7 +96,7 @@ def resume_command(
 
 
 @click.command("signal", short_help="Bring a signal that an execution waits for.")
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_id", metavar="ID", shell_complete=open_execution)
 @click.argument("name", metavar="NAME")
 @click.argument("payload", metavar="[JSON]", required=False)
 @job_options
@@ -133,7 +134,7 @@ def signal_command(job: Job, *, execution_id: str, name: str, payload: str | Non
 
 
 @click.command("cancel", short_help="Cancel an execution and wait for its end.")
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_id", metavar="ID", shell_complete=open_execution)
 @click.option("--reason", default="", help="Why; it is kept in the history.")
 @click.option(
     "--grace",
@@ -179,7 +180,7 @@ def cancel_command(job: Job, *, execution_id: str, reason: str, grace: float, no
 
 
 @click.command("pause", short_help="Let an execution start nothing more, until it is resumed.")
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_id", metavar="ID", shell_complete=open_execution)
 @store_option
 @json_option
 def pause_command(execution_id: str, store: str, as_json: bool) -> int:

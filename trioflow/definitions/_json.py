@@ -111,9 +111,30 @@ def _copy(value: Any) -> Any:
 
 
 def fresh(value: Any) -> Any:
-    """Return a copy of a JSON value that shares no list and no object with it."""
+    """Return a copy of a JSON value that shares no list and no object with it, at any depth."""
+    try:
+        return _fresh(value)
+    except RecursionError:
+        # What the children of children return is nested within what each of them adds.
+        return _fresh_by_level(value)
+
+
+def _fresh(value: Any) -> Any:
     if type(value) is dict:
-        return {key: fresh(item) for key, item in value.items()}
+        return {key: _fresh(item) for key, item in value.items()}
     if type(value) is list:
-        return [fresh(item) for item in value]
+        return [_fresh(item) for item in value]
     return value
+
+
+def _fresh_by_level(value: Any) -> Any:
+    root = [value]
+    todo: list[Any] = [root]
+    while todo:
+        container = todo.pop()
+        entries = container.items() if type(container) is dict else enumerate(container)
+        for key, item in list(entries):
+            if type(item) is dict or type(item) is list:
+                container[key] = item.copy()
+                todo.append(container[key])
+    return root[0]

@@ -475,11 +475,11 @@ class Engine:
         if self._leaving.is_set():
             raise EngineLeft("the engine is being left; open one to continue")
         self.check(execution._machine.plan.workflow)
-        execution._head = await self._claim(execution.id)
+        head = await self._claim(execution.id)
         events = read
-        if events is None or len(events) != execution._head.seq:
+        if events is None or len(events) != head.seq:
             events = await self.store.read(execution.id)
-        execution._machine = self.machine(execution._machine.plan, events)
+        execution._catch_up(self.machine(execution._machine.plan, events), head)
         self.counters.remember(execution.id, events)
         driver = self._drive(execution)
         # Both are in the inbox before the driver looks into it, so they are one round.

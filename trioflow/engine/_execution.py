@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from trioflow.definitions._model import Workflow
+from trioflow.definitions._schemas import fresh
 from trioflow.engine._driver import Driver
 from trioflow.engine._inbox import NotDriven, NotOurs
 from trioflow.engine._requester import as_json, check_grace, leave_request
@@ -264,7 +265,8 @@ class Execution:
             raise ExecutionFailed(self.id, state.failures)
         if self._status == CANCELLED:
             raise ExecutionCancelled(self.id, state.reason)
-        return state.output
+        # Theirs to change: what a document holds as it is belongs to all of its executions.
+        return fresh(state.output)
 
     async def wait_paused(self) -> None:
         """Wait until the execution is PAUSED; returns at once if it is.
@@ -390,6 +392,13 @@ class Execution:
         self._engine.notify(self, events)
         # Whoever waits here waits for a status; who wants every event reads the history.
         if before != head.status:
+            self._wake()
+
+    def _catch_up(self, machine: Machine, head: Head) -> None:
+        """Take in what others have recorded, before this engine drives it on."""
+        self._machine, self._head = machine, head
+        before, self._status = self._status, machine.state.status
+        if before != self._status:
             self._wake()
 
     def _wake(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import trio
 
+from trioflow.errors import StoreError
 from trioflow.kernel._events import Failure
 
 # Enough for a tree of errors to be understood, and little enough for an event.
@@ -56,6 +57,22 @@ def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
     return [error]
+
+
+def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """Return the one error of a group that says why an engine broke; None if there is none.
+
+    Cancellations say nothing. What is no `Exception`, such as an interrupt from the keyboard,
+    comes before everything else. A store that breaks tells all who were writing: the first of
+    them speaks for the others.
+    """
+    leaves = [leaf for leaf in _leaves(group) if not isinstance(leaf, trio.Cancelled)]
+    urgent = [leaf for leaf in leaves if not isinstance(leaf, Exception)]
+    if urgent:
+        return urgent[0]
+    if len(leaves) == 1 or all(isinstance(leaf, StoreError) for leaf in leaves):
+        return next(iter(leaves), None)
+    return None
 
 
 def redact(failure: Failure, secrets: dict[str, str]) -> Failure:

@@ -13,6 +13,7 @@ import trio
 from trioflow.actions._registry import Registry
 from trioflow.definitions._secrets import Secrets
 from trioflow.engine._engine import DEFAULT_LIMIT, LEASE, Engine, Observer
+from trioflow.engine._failures import cause_of
 from trioflow.engine._retention import Retention, parse_retention
 from trioflow.engine._workflows import Source, load_workflows
 from trioflow.errors import InvalidRequest
@@ -138,19 +139,9 @@ async def _open(
                 finally:
                     engine.leave()
         except BaseExceptionGroup as group:
-            cause = _single(group)
+            cause = cause_of(group)
             if cause is None:
                 raise
             raise cause from cause.__cause__
     if body_error is not None:
         raise body_error
-
-
-def _single(error: BaseException) -> BaseException | None:
-    """Return the one error in a group of groups, not counting cancellations."""
-    while isinstance(error, BaseExceptionGroup):
-        inner = [one for one in error.exceptions if not isinstance(one, trio.Cancelled)]
-        if len(inner) != 1:
-            return None
-        error = inner[0]
-    return error

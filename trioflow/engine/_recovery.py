@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from trioflow.engine._failures import cause_of
 from trioflow.engine._inbox import NotDriven
 from trioflow.errors import (
+    Conflict,
     DefinitionError,
     ExecutionNotFound,
     InvalidRequest,
@@ -114,11 +116,18 @@ class Recovery:
         left: list[str] = []
         seen: set[str] = set()
         before = None
-        while page := await self._engine.store.heads(status=status, before=before):
+        while page := await self._page(status, before):
             found: dict[str, tuple[Execution, list[e.Event]]] = {}
             for head in await self._due(page, status, seen):
                 events = await self._engine.store.read(head.id)
-                execution = self._engine._handle(head, events)
+                # Without events it was deleted just now. One that the program itself has continued
+                # meanwhile needs nobody.
+                if not events or head.id in self._engine._drivers:
+                    continue
+                # Whoever holds a handle shall have the one that is current.
+                execution = self._engine.known_execution(head.id)
+                if execution is None:
+                    execution = self._engine._handle(head, events)
                 try:
                     self._engine.check(execution._machine.plan.workflow)
                 except (UnknownAction, UnknownWorkflow, DefinitionError) as error:
@@ -131,11 +140,9 @@ class Recovery:
                 claimed = await self._engine.store.claim(
                     self._engine.owner, ttl=self._engine._lease, limit=len(found), ids=found.keys()
                 )
-                done: set[str] = set()
-                async with trio.open_nursery() as nursery:
-                    for head in claimed:
-                        if head.id in found:
-                            nursery.start_soon(self._recover, *found[head.id], done)
+                done = await self._recover_each(
+                    [found[head.id] for head in claimed if head.id in found]
+                )
                 recovered += [execution for execution, _ in found.values() if execution.id in done]
             before = page[-1].id
         if left:
@@ -166,11 +173,37 @@ class Recovery:
                 due.append(head)
         return due
 
+    async def _page(self, status: Collection[str], before: str | None) -> list[Head]:
+        try:
+            return await self._engine.store.heads(status=status, before=before)
+        except ExecutionNotFound:
+            # What the last page ended with has ended and is deleted. Begin again: whatever has
+            # been seen is passed over.
+            return await self._engine.store.heads(status=status)
+
+    async def _recover_each(self, claimed: Iterable[tuple[Execution, list[e.Event]]]) -> set[str]:
+        """Continue executions side by side; return the ids of those that are. One error is enough.
+
+        It leaves as itself: whoever opens an engine on a broken disk, or interrupts it by the
+        keyboard, does not care how many executions were just being continued.
+        """
+        done: set[str] = set()
+        try:
+            async with trio.open_nursery() as nursery:
+                for execution, events in claimed:
+                    nursery.start_soon(self._recover, execution, events, done)
+        except BaseExceptionGroup as group:
+            cause = cause_of(group)
+            if cause is None:
+                raise
+            raise cause from cause.__cause__
+        return done
+
     async def _recover(self, execution: Execution, events: list[e.Event], done: set[str]) -> None:
         try:
             async with self._engine._alone_with(execution.id):
                 await self._engine._continue(execution, read=events)
-        except (InvalidRequest, NotDriven):
+        except (Conflict, InvalidRequest, NotDriven):
             # It has ended meanwhile, or another engine was faster after all.
             return
         done.add(execution.id)
