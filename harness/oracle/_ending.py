@@ -89,6 +89,9 @@ def _decide(run: Run, edge: Edge, source: StepRun) -> None:
 
 def test(run: Run, edge: Edge) -> None:
     """Decide a connection by its condition, or let it wait for what it lacks."""
+    if not edge.conditional:
+        run.decided[edge.id] = True
+        return
     try:
         answer = evaluate(edge.condition, run.scope())
     except Wrong:

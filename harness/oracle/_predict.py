@@ -221,12 +221,19 @@ def predict(
     """Return one phase of a scenario, and the facts from which the next one goes on.
 
     Without `facts` that is the first phase, from the start on. Given the facts that the phase
-    before has left, or that a history tells (`facts_of`), it goes on from them.
+    before has left, or that a history tells (`facts_of`), it goes on from them, and leaves them as
+    they are.
     """
+    return predict_on(document, scenario, copy.deepcopy(facts))
+
+
+def predict_on(
+    document: Document, scenario: Scenario, facts: Facts | None = None
+) -> tuple[Phase, Facts]:
+    """Predict one phase as `predict` does, and use up the facts: whoever needs them copies them."""
     graphs = {name: graph_of(each) for name, each in scenario.workflows.items()}
     graph = graph_of(document)
     graphs.setdefault(graph.id, graph)
-    facts = copy.deepcopy(facts)
     now = 0.0 if facts is None else facts.at
     world = World(scenario, graphs, now, scenario.limit)
     acts = list(scenario.actions if facts is None else facts.acts)
@@ -369,7 +376,7 @@ def expect(
     phase, facts = predict(document, scenario, facts)
     phases, ambiguous = [phase], facts.ambiguous
     while facts.halt:
-        phase, facts = predict(document, scenario, facts)
+        phase, facts = predict_on(document, scenario, facts)
         phases.append(phase)
         ambiguous += facts.ambiguous
     return Expected(tuple(phases)), attrs.evolve(facts, ambiguous=ambiguous)

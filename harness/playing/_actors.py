@@ -22,6 +22,7 @@ import trioflow.testing
 from harness._scenario import Behaviour, Hangs, Raises, Returns, Scenario, seconds_of
 from harness.oracle._world import SAME
 from harness.playing._stage import actions_of, name_of
+from harness.playing._witness import Witness, limits_of
 from trioflow.actions import Action, Registry, action_of, call
 from trioflow.stores import MAX_EVENT_BYTES
 
@@ -51,8 +52,15 @@ class Actors:
     asleep: int = 0
     did: dict[tuple[str, int], Behaviour] = attrs.field(factory=dict)
     untold: list[str] = attrs.field(factory=list)
+    witness: Witness = attrs.field(init=False)
     _scopes: set[trio.CancelScope] = attrs.field(factory=set, init=False)
     _made: list[Any] | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        scenario = self.scenario
+        forks = (getattr(act, "workflow", None) for act in scenario.actions)
+        documents = [scenario.workflow, *scenario.workflows.values(), *filter(None, forks)]
+        self.witness = Witness(scenario.limit, limits_of(documents))
 
     def let_go(self) -> None:
         """Let nothing that cannot be stopped hold up the death of its process."""
@@ -97,6 +105,7 @@ class Actors:
         seconds = seconds_of(behaviour, name, number)
         limit = float("inf") if context.deadline is None else context.deadline
         self.running.add((name, number))
+        self.witness.attempt_begins(context, parameters)
         self.began(name, number, min(seconds, limit))
         try:
             if real is not None and _goes_well(behaviour):
@@ -106,6 +115,7 @@ class Actors:
                 output = _outcome(behaviour)
         finally:
             self.running.discard((name, number))
+            self.witness.attempt_ends(context)
         if name.endswith(":compensate"):
             self.compensated.append(name.removesuffix(":compensate"))
         return output

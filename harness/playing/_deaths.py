@@ -10,6 +10,7 @@ that it finds. Both need `os.fork`, and scripted actions.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,13 @@ def killed(
     """Play a scenario on files in real processes that die at these moments; yield what is left.
 
     A moment that the scenario does not come to is left out. `folder` is an empty one for the files.
+    Raises `NotImplementedError` where processes cannot fork.
     """
+    if not hasattr(os, "fork"):
+        raise NotImplementedError(
+            "no real process can die here, because this system has no os.fork; "
+            "`harness.check_crashes` simulates the crashes instead"
+        )
     wanted = tuple(moments)
     places = []
     for index, moment in enumerate(wanted):

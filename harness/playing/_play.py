@@ -39,9 +39,11 @@ from harness.playing._seen import (
     Death,
     Observed,
     connections_of,
+    every_history,
     histories_of,
     phase_of,
     together,
+    unrecorded_calls,
 )
 from harness.playing._stage import DyingStore, Gone, id_of
 from trioflow.events import Event
@@ -91,20 +93,39 @@ class Player:
         while more:
             more = await self._with_an_engine()
             await trio.sleep(self._down if more else 0)
+        await self._judge_head()
+        histories = await every_history(self.disk)
+        self.actors.witness.look_at_histories(histories)
         return Observed(
             tuple(self.phases),
-            tuple(await self.disk.read(self.current)),
+            histories.get(self.current, ()),
             tuple(self.deaths),
             self.writes,
             tuple(self.done),
             self.actors.did,
             tuple(self.actors.untold),
+            histories=histories,
+            wrong=tuple(dict.fromkeys(self.actors.witness.wrong)),
         )
+
+    async def _judge_head(self) -> None:
+        """Judge what the store says of the execution at once: as much as its history says."""
+        head = await self.disk.head(self.current)
+        told = self.phases[-1].status if self.phases else ""
+        if head is not None and told != head.status:
+            wrong = f"it is {told}, but its head in the store says {head.status}"
+            self.actors.witness.wrong.append(wrong)
+
+    def _judge_left(self, histories: Mapping[str, Any]) -> None:
+        """Judge what a process has left on the disk beside what it has done."""
+        calls = self.actors.calls
+        self.actors.witness.wrong += unrecorded_calls(histories, calls, self.current)
 
     async def _with_an_engine(self) -> bool:
         """Play until the execution is at its end; True if another engine is to go on."""
         self._leave, self._execution, self._exists = "", None, trio.Event()
         self._opened = trio.current_time()
+        self.actors.witness.engine_opens()
         last_words = partial(self.last_words, self)
         self.store = DyingStore(self.disk, self.writes, self.written, last_words=last_words)
         self.store.on_death = self.actors.let_go
@@ -150,11 +171,14 @@ class Player:
         else:
             self._exists.set()
             await self._to_the_end()
+            if self._execution.status in ENDED and not self._leaves():
+                await self.actors.witness.look_at_end(self._engine, self.disk)
         if self._leave == "crash":
             raise Gone
 
     async def _started(self) -> trioflow.Execution:
-        if self.current != "x":
+        if await self.disk.head(self.current) is not None:
+            # That it goes on is for the engine to see to, when it is opened.
             return await self._engine.execution(self.current)
         workflow = loaded(self.document)
         return await self._engine.start(workflow, self.scenario.input, execution_id="x")
@@ -189,6 +213,7 @@ class Player:
         return self._leave != ""
 
     def _observe(self, execution_id: str, event: Event) -> None:
+        self.actors.witness.observe(execution_id, event, self.written)
         self._changed.set()
 
     # ---- acts ----
@@ -221,10 +246,14 @@ class Player:
             self._down = act.down
             self._changed.set()
             return
+        assert self._execution is not None
+        ended, writes = self._execution.status in ENDED, len(self.written)
         try:
             await self._ask(act)
         except (trioflow.InvalidRequest, trioflow.ExecutionNotFound):
             self._answers[place] = "refused"
+            if ended:
+                self.actors.witness.refused(type(act).__name__, len(self.written) - writes)
         self._changed.set()
 
     async def _fork(self, act: Call) -> None:
@@ -262,6 +291,7 @@ class Player:
             await execution.pause()
         elif isinstance(act, Cancel) or verb == "cancel":
             await execution.cancel(grace=act.grace if isinstance(act, Cancel) else 0.0)
+            self.actors.witness.cancel_accepted(execution.id)
 
     # ---- what is seen ----
 
@@ -270,6 +300,8 @@ class Player:
         assert self._execution is not None
         history = await self.disk.read(self.current)
         now = trio.current_time()
+        if self._leave == "crash":
+            self._judge_left(await histories_of(self.disk))
         self.phases.append(phase_of(self._execution, history, now, **self._since_then()))
         if self._leave == "crash":
             self.store.die()
@@ -281,6 +313,7 @@ class Player:
         self._down = deadly.down
         history = await self.disk.read(self.current)
         histories = await histories_of(self.disk)
+        self._judge_left(histories)
         now = trio.current_time()
         left = histories, tuple(self.acts)
         self.deaths.append(Death(len(self.phases) + 1, now + deadly.down, *left, now))

@@ -38,7 +38,8 @@ class Observed:
 
     `writes` is how often the engine has written. `done` are the acts that were done, with their
     instants, in this order. `behaviours` are what the attempts of real actions did, by name and
-    number, and `untold` says what of that no script can tell.
+    number, and `untold` says what of that no script can tell. `histories` are those of everybody,
+    by execution, and `wrong` what a `Witness` saw that must not be, in sentences.
     """
 
     phases: tuple[Phase, ...]
@@ -48,6 +49,8 @@ class Observed:
     done: tuple[tuple[Act, float], ...] = ()
     behaviours: Mapping[tuple[str, int], Behaviour] = attrs.field(factory=dict)
     untold: tuple[str, ...] = ()
+    histories: Mapping[str, tuple[Event, ...]] = attrs.field(factory=dict, repr=False)
+    wrong: tuple[str, ...] = ()
 
 
 def phase_of(
@@ -92,13 +95,48 @@ def connections_of(history: Sequence[Event]) -> dict[str, str]:
 
 async def histories_of(store: Any) -> dict[str, list[Mapping[str, Any]]]:
     """Return all histories of a store as JSON, by the ids of their executions."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    found = await every_history(store)
+    return {name: list(map(trioflow.events.to_json, history)) for name, history in found.items()}
+
+
+async def every_history(store: Any) -> dict[str, tuple[Event, ...]]:
+    """Return all histories of a store, by the ids of their executions."""
+    found: dict[str, tuple[Event, ...]] = {}
     last = None
     while heads := await store.heads(before=last):
         for head in heads:
-            found[head.id] = [trioflow.events.to_json(event) for event in await store.read(head.id)]
+            found[head.id] = tuple(await store.read(head.id))
         last = heads[-1].id
     return found
+
+
+def unrecorded_calls(
+    histories: Mapping[str, Sequence[Mapping[str, Any]]],
+    made: Iterable[tuple[float, str, int, Mapping[str, Any]]],
+    root: str,
+) -> Iterator[str]:
+    """Yield the attempts that were made although no history says that they had started (R17).
+
+    `histories` are those that are left on the disk, `root` is the execution whose attempts, and
+    whose children's, were `made`.
+    """
+    started = {
+        (_name_of(execution, event), event["attempt"])
+        for execution, history in histories.items()
+        if execution.partition(":")[0] == root
+        for event in history
+        if event["type"] == "AttemptStarted"
+    }
+    for _, name, number, _ in made:
+        if (name, number) not in started:
+            yield f"attempt {number} of {name} was made before its start was durable"
+
+
+def _name_of(execution: str, event: Mapping[str, Any]) -> str:
+    """Return the name among the calls of an attempt that a record is about."""
+    name, item, role = event["step"], event.get("item"), event.get("role", "step")
+    name = prefix_of(execution) + (name if item is None else f"{name}[{item}]")
+    return name if role == "step" else f"{name}:{role}"
 
 
 def _output(history: Sequence[Event]) -> Any:

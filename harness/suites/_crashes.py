@@ -10,12 +10,12 @@ import trio
 
 import trioflow.events
 import trioflow.testing
-from harness._scenario import Act, AfterWrite, BeforeWrite, Call, Scenario
+from harness._scenario import Act, AfterWrite, BeforeWrite, Call, Cancel, Scenario
 from harness.families import _attempts as attempts
 from harness.families import _flow as flow
 from harness.families import _people as people
 from harness.families import _undo as undo
-from harness.families._cases import Case
+from harness.families._cases import Case, spread
 from harness.families._plan import Plan
 from harness.families._stories import Story
 from harness.oracle._history import facts_of
@@ -27,9 +27,9 @@ from harness.playing._schedule import scheduled
 from trioflow.events import Event
 from trioflow.stores import Head, MemoryStore
 
-# How long (seconds) no process runs after a crash, and after how many writes it is tried.
+# How long (seconds) no process runs after a crash, and after how many writes it is tried at most.
 DOWN = 0.3017
-_MOST = 200
+MOST = 200
 
 
 def carriers(plan: Plan) -> Iterator[tuple[str, Story]]:
@@ -64,22 +64,28 @@ def _certain(plan: Plan, case: Case) -> Story | None:
     return story if story.certain and not misused else None
 
 
-def points(carrier: Scenario, deep: bool = False) -> Iterator[AfterWrite | BeforeWrite]:
-    """Yield the moments at which a scenario can die, those that make a difference.
+def points(carrier: Scenario, deep: bool = False) -> list[AfterWrite | BeforeWrite]:
+    """Return the moments at which a scenario is to die: those that make a difference, spread."""
+    return spread(moments_of(carrier, deep), MOST)
 
-    Two of them make none if the next process starts from the same: see `state_of`. Most of what
-    dies before a write is like what dies after the write before it; only if something was done,
-    or time has passed that counts, it is not.
+
+def moments_of(carrier: Scenario, deep: bool = False) -> list[AfterWrite | BeforeWrite]:
+    """Return all moments at which a scenario can die, those that make a difference.
+
+    After a write there is always something that was not there before. Most of what dies before a
+    write is like what dies after the write before it; only if something was done, or time has
+    passed that counts, it is not: see `state_of`. To tell costs a reading of the whole history for
+    each, so only deep suites do, and those that cancel: nobody must be told so before it is
+    durable, which shows only before a write.
     """
-    seen = set()
-    for left in _deaths(carrier)[: 2 * _MOST]:
-        if isinstance(left.moment, BeforeWrite) and not deep:
-            continue
+    deaths = _deaths(carrier)
+    if not deep and not any(isinstance(act, Cancel) for act in carrier.actions):
+        return [left.moment for left in deaths if isinstance(left.moment, AfterWrite)]
+    found: dict[str, AfterWrite | BeforeWrite] = {}
+    for left in spread(deaths, 2 * MOST):
         facts = facts_of(carrier.workflow, carrier, left.histories, left.at + DOWN, left.acts)
-        state = state_of(carrier, facts)
-        if state not in seen:
-            seen.add(state)
-            yield left.moment
+        found.setdefault(state_of(carrier, facts), left.moment)
+    return list(found.values())
 
 
 @attrs.frozen

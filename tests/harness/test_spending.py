@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from harness.families import FAMILIES
 from harness.families._cases import spread
 from harness.families._plan import Plan
 from harness.families._spending import in_turn, subject_of
+from harness.suites._crashes import moments_of
 
 
 def chain(count: int) -> dict[str, Any]:
@@ -50,12 +52,26 @@ LARGE = {"chain": chain(200), "wide": fan_out(200), "layers": layers(14)}
 def test_a_suite_of_two_hundred_steps(shape: str) -> None:
     # What this process used: others may share the machine.
     before = time.process_time()
-    made = harness.suite(LARGE[shape], families=FAMILIES)
+    made = harness.suite(LARGE[shape])
 
     assert 60 > time.process_time() - before
     assert 2_000 == len(made.scenarios)
-    usual = {"ok", "fail", "cancel", "interrupt", "pause", "bad-output", "fork", "misuse"}
-    assert usual <= {each.family for each in made.scenarios}
+    told = Counter(each.family for each in made.scenarios)
+    cases = in_turn(Plan(LARGE[shape]), list(FAMILIES), 1, 1_000_000)
+    all_cases = Counter(family for family, _ in cases)
+    # Of these every scenario may be told by another family, in the same words.
+    assert {*all_cases, "crash"} - {"branch", "order", "limit"} <= {*told}
+    steps = {step["id"] for step in LARGE[shape]["steps"]}
+    assert steps <= {subject_of(each.id.partition("-")[2], steps) for each in made.scenarios}
+    # What is left out is counted: of crashes all of it, of others what may have been the same.
+    writes = sum(len(moments_of(carrier)) for carrier in made.carriers)
+    assert writes == told["crash"] + made.left_out["crash"]
+    for family, count in all_cases.items():
+        assert count >= told[family] + made.left_out.get(family, 0)
+    not_told = len(cases) - (2_000 - told["crash"])
+    assert not_told >= sum(made.left_out.values()) - made.left_out["crash"] > 0
+    # Nobody is left out for the sake of another who has much more.
+    assert all(told[family] >= 20 for family in {*made.left_out} - {"branch", "order", "limit"})
 
 
 @pytest.mark.parametrize(
