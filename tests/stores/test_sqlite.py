@@ -778,8 +778,9 @@ async def test_after_a_failed_commit_it_is_open_what_is_in_the_file(path, writin
 
 
 @pytest.mark.parametrize("code", ("SQLITE_BUSY", "SQLITE_BUSY_TIMEOUT"))
-async def test_a_busy_file_is_told_and_no_more(path, writing_to, faulty, code):
+async def test_a_busy_file_is_told_and_no_more(path, writing_to, faulty, code, monkeypatch):
     """Nobody waits for it again, one after the other; and the store goes on."""
+    monkeypatch.setattr(database_module, "_BUSY_TIMEOUT", 0.0)
     async with SqliteStore(path, run_sync=run_inline) as store:
         heads = [await writing_to(store).start(name) for name in "abcde"]
         faulty.fail("BEGIN", code)

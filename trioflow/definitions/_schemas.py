@@ -19,11 +19,11 @@ from referencing import Registry, Resource
 
 from trioflow.definitions._faults import Faults, at, kind, quoted, shown
 from trioflow.definitions._formats import FORMATS
-from trioflow.definitions._json import fresh, not_json, to_json
+from trioflow.definitions._json import fresh, is_small, not_json, to_json
 from trioflow.definitions._wording import worded, worded_of_schema
 from trioflow.errors import Problem
 
-__all__ = ["Schema", "fresh", "not_json", "parse_schema", "to_json"]
+__all__ = ["Schema", "fresh", "is_small", "not_json", "parse_schema", "to_json"]
 
 
 @attrs.frozen(eq=False)

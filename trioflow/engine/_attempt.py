@@ -17,9 +17,9 @@ import trio
 from trioflow.actions._action import Action
 from trioflow.actions._context import ActionContext
 from trioflow.definitions._references import reveal
-from trioflow.definitions._schemas import Schema, fresh, to_json
+from trioflow.definitions._schemas import Schema, fresh, is_small, to_json
 from trioflow.engine._failures import failure_of, redact, redact_text
-from trioflow.errors import SchemaValidationError
+from trioflow.errors import MissingInputError, SchemaValidationError
 from trioflow.kernel import _facts as f
 from trioflow.kernel._codec import encode_json
 from trioflow.kernel._commands import RunAttempt
@@ -99,12 +99,17 @@ async def perform(
     """
     command = attempt.command
     who = (command.address, command.attempt)
-    revealed = {str(value): name for name, value in secrets.items()}
+    revealed = {str(value): name for name, value in secrets.items() if value is not None}
     error: BaseException | None = None
     returned = False
     output: Any = None
-    # A copy in any case: what the action does to it, the next attempt must not see.
-    parameters = reveal(command.parameters, secrets) if secrets else fresh(command.parameters)
+    try:
+        # A copy in any case: what the action does to it, the next attempt must not see.
+        parameters = reveal(command.parameters, secrets) if secrets else fresh(command.parameters)
+    except MissingInputError as missing:
+        # It was there when the attempt queued, and has gone while it waited for its slot.
+        failure = Failure("reference.missing", str(missing))
+        return _ended_badly(attempt, failure, caller.now(), caller.jitter())
     try:
         with attempt.scope:
             output = await caller.call(action, parameters, context)
@@ -118,7 +123,8 @@ async def perform(
     if returned:
         try:
             output = to_json(output)
-            text = encode_json(output)
+            # Most outputs are small, which is seen faster than it is measured.
+            text = "" if is_small(output) and not revealed else encode_json(output)
         except (SchemaValidationError, ValueError, RecursionError) as problem:
             failure = Failure("result.not_json", _not_json(problem))
             return _ended_badly(attempt, failure, caller.now(), caller.jitter())

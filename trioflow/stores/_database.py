@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -41,7 +42,8 @@ Mode = Literal["own", "request", "read"]
 
 # How long (seconds) to wait for another process that writes: its transactions are one request.
 _BUSY_TIMEOUT = 10.0
-_PATIENCE = f"PRAGMA busy_timeout = {round(_BUSY_TIMEOUT * 1_000)}"
+# How long (seconds) to wait before looking again whether it has finished.
+_BUSY_PAUSE = 0.005
 
 _COLUMNS = "id, workflow, status, seq, labels, due, parent, owner, fence, created, ended"
 _OPEN = ", ".join(f"'{status}'" for status in OPEN)
@@ -347,16 +349,29 @@ class Writer:
         """Begin the transaction of the next `write`, unless somebody else writes. Never waits."""
         if self.broken is not None:
             return False
-        self._cursor.execute("PRAGMA busy_timeout = 0")
         try:
             self._cursor.execute("BEGIN IMMEDIATE")
         except sqlite3.Error:
             # `write` will see it for itself, and say so.
             return False
-        finally:
-            self._cursor.execute(_PATIENCE)
         self._begun = True
         return True
+
+    def _begin(self) -> None:
+        """Begin a transaction, as soon as nobody else writes.
+
+        The connection of an engine does not wait by itself: it would do so on the spot, too.
+        """
+        until = time.monotonic() + _BUSY_TIMEOUT
+        while True:
+            try:
+                self._cursor.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                if not is_busy(error) or time.monotonic() >= until:
+                    raise
+            else:
+                return
+            time.sleep(_BUSY_PAUSE)
 
     def write(self, operations: Sequence[Operation]) -> Sequence[object]:
         """Do all operations in one transaction; return a result, or an error, for each.
@@ -382,7 +397,7 @@ class Writer:
     def _transaction(self, operations: Sequence[Operation]) -> list[object]:
         results: list[object] = []
         if not self._begun:
-            self._cursor.execute("BEGIN IMMEDIATE")
+            self._begin()
         self._begun = False
         try:
             for operation in operations:
@@ -617,6 +632,8 @@ def _open(path: str, mode: Mode, durability: str) -> sqlite3.Connection:
                 f"the store {path!r} has format {version}, this version needs {VERSION}; "
                 f"open it with an engine once to upgrade it"
             )
+        if mode == "own":
+            connection.execute("PRAGMA busy_timeout = 0")
         if mode != "read":
             connection.execute(f"PRAGMA synchronous = {durability}")
             # On macOS an ordinary sync does not reach the disk; elsewhere this means nothing.
