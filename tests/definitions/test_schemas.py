@@ -9,6 +9,7 @@ import pytest
 
 from trioflow.definitions import not_json, to_json
 from trioflow.definitions._faults import Faults
+from trioflow.definitions._json import fresh
 from trioflow.definitions._knowledge import can_have
 from trioflow.definitions._schemas import parse_schema
 from trioflow.errors import DefinitionError, Problem, SchemaValidationError
@@ -488,3 +489,20 @@ def test_asking_a_schema_comes_to_an_end():
     definitions["d30"] = {"type": "null"}
 
     assert can_have({"$defs": definitions, "$ref": "#/$defs/d0"}, ("x",)) is True
+
+
+@pytest.mark.parametrize("depth", (3, 5_000))
+@pytest.mark.parametrize("wrap", (lambda value: [value], lambda value: {"in": value}))
+def test_a_fresh_copy_shares_nothing_at_any_depth(depth, wrap):
+    value = "leaf"
+    for _ in range(depth):
+        value = wrap(value)
+    copied = fresh(value)
+    for _ in range(depth):
+        assert type(value) is type(copied)
+        assert value is not copied
+        value, copied = (
+            next(iter(one.values() if isinstance(one, dict) else one)) for one in (value, copied)
+        )
+
+    assert "leaf" == value == copied

@@ -464,6 +464,25 @@ async def test_secrets_reach_the_action_and_nothing_else(
     assert "s3cr3t!" not in history + caplog.text
 
 
+async def test_a_secret_that_goes_while_the_attempt_waits_fails_it(
+    autojump_clock: Any, actions: list[Any]
+) -> None:
+    """As one that was unknown before: there is no further attempt."""
+    answers = ["s3cr3t", None, "s3cr3t", "s3cr3t"]
+    step = {
+        "id": "a",
+        "action": "work",
+        "parameters": {"value": "${secret.API}"},
+        "retry": {"max_attempts": 3, "on": ["*"]},
+    }
+    document = {"id": "w", "steps": [step]}
+    async with open_engine(actions=actions, secrets=lambda name: answers.pop(0)) as engine:
+        with pytest.raises(trioflow.ExecutionFailed, match=r"\$\{secret.API\}") as raised:
+            await engine.run(document)
+
+    assert "reference.missing" == raised.value.errors[0].code
+
+
 async def test_an_unknown_secret_fails_the_step_before_its_first_attempt(
     autojump_clock: Any, actions: list[Any], calls: Calls
 ) -> None:
@@ -538,6 +557,49 @@ async def test_an_action_cannot_change_what_others_see(autojump_clock: Any) -> N
         output = await engine.run(document, {"data": {"list": [1]}})
 
     assert {"b": {"data": {"list": [1]}}} == output
+
+
+async def test_what_an_action_changes_its_next_attempt_does_not_see(autojump_clock: Any) -> None:
+    """Nor the next item, nor the next execution of the same document."""
+    seen: list[Any] = []
+
+    @trioflow.action("spoil")
+    async def spoil(context: trioflow.ActionContext, given: Any, item: Any) -> None:
+        seen.append(([*given["list"]], [*item]))
+        given["list"].append(2)
+        item.append(3)
+        if context.attempt == 1:
+            raise trioflow.StepError("once more", "again")
+
+    step = {
+        "id": "a",
+        "action": "spoil",
+        "for_each": {"items": [[1], [1]]},
+        "parameters": {"given": {"list": [1]}, "item": "${item}"},
+        "retry": {"max_attempts": 2, "initial_delay": 1},
+    }
+    workflow = trioflow.load_workflow({"id": "w", "steps": [step]})
+    async with open_engine(actions=[spoil]) as engine:
+        for _ in range(2):
+            await engine.run(workflow)
+
+    assert [([1], [1])] * 8 == seen
+
+
+async def test_what_run_returns_is_the_programs_to_change(autojump_clock: Any) -> None:
+    document = {
+        "id": "w",
+        "input": {"list": [1]},
+        "steps": [{"id": "a", "action": "set", "parameters": {}}],
+        "output": {"given": "${input.list}", "constant": {"list": [1]}},
+    }
+    workflow = trioflow.load_workflow(document)
+    async with open_engine() as engine:
+        output = await engine.run(workflow)
+        output["given"].append(2)
+        output["constant"]["list"].append(2)
+
+        assert {"given": [1], "constant": {"list": [1]}} == await engine.run(workflow)
 
 
 async def test_a_python_workflow_brings_its_functions(autojump_clock: Any) -> None:

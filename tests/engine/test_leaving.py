@@ -167,6 +167,17 @@ async def test_a_broken_engine_cancels_the_body_and_raises_the_cause(
     assert 1 == trio.current_time()
 
 
+async def test_a_store_that_breaks_is_told_once(autojump_clock: Any, actions: list[Any]) -> None:
+    """However many executions were writing to it."""
+    store = BrokenStore(clock=trio.current_time)
+    with pytest.raises(trioflow.StoreError, match="the disk is full"):
+        async with open_engine(store, actions=actions) as engine:
+            for _ in range(5):
+                await engine.start(chain("a"))
+            store.broken = True
+            await trio.sleep(1000)
+
+
 async def test_an_engine_without_the_actions_leaves_an_execution_byte_for_byte(
     autojump_clock: Any,
     actions: list[Any],

@@ -108,7 +108,7 @@ async def perform(
         parameters = reveal(command.parameters, secrets) if secrets else fresh(command.parameters)
     except MissingInputError as missing:
         # It was there when the attempt queued, and has gone while it waited for its slot.
-        failure = Failure("reference.missing", str(missing))
+        failure = Failure("reference.missing", str(missing), retryable=False)
         return _ended_badly(attempt, failure, caller.now(), caller.jitter())
     try:
         with attempt.scope:

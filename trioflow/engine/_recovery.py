@@ -99,7 +99,7 @@ class Recovery:
             execution = await self._engine.execution(execution_id)
             if execution.status not in ENDED:
                 await self._engine.continue_execution(execution)
-        except (ExecutionNotFound, InvalidRequest, NotDriven):
+        except (Conflict, ExecutionNotFound, InvalidRequest, NotDriven):
             # It was deleted, or has ended, or belongs to another engine by now.
             return
 
