@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
 import attrs
 
-from harness._scenario import Hangs, Raises, Returns
+from harness._scenario import Behaviour, Hangs, Raises, Returns
 from harness.data._picking import violations
 from harness.families._cases import (
     DEEP,
@@ -27,10 +28,12 @@ from harness.families._cases import (
     title,
     usual,
 )
+from harness.families._data import with_data
 from harness.families._plan import Plan
 from harness.families._stories import Draft, Story
 from harness.families._values import plain_parameters
 from harness.oracle._document import Step
+from harness.oracle._reading import references_of_template
 
 # Just in time, and just too late: a thousandth of a second (R14).
 HAIR = 0.001
@@ -100,9 +103,18 @@ def _attempt_timeout(plan: Plan, step: Step, story: Story, limit: float) -> Iter
     draft = script_first(plan, story, step, lambda name: [stubborn, usual(story, name)])
     why = f"{title(step)} is out of time, does not let itself be stopped, and fails"
     yield Case(f"{step.id}-late-fails", why, draft)
+    for label, value in islice(violations(step.fields.get("output_schema")), 1):
+        unfit = Returns(value, after, shielded=True)
+        draft = script_first(plan, story, step, partial(_then_usual, story, unfit))
+        why = f"{title(step)} is out of time, and returns what does not fit ({label})"
+        yield Case(f"{step.id}-late-unfit", why, draft)
     if step.retry.max_attempts > 1:
         draft = script_first(plan, story, step, lambda name: [Hangs(), plan.returns(name)])
         yield Case(f"{step.id}-then-ok", f"{title(step)} hangs once, then goes well", draft)
+
+
+def _then_usual(story: Story, first: Behaviour, name: str) -> list[Behaviour]:
+    return [first, usual(story, name)]
 
 
 def _just(plan: Plan, step: Step, story: Story, limit: float, kind: str) -> Iterator[Case]:
@@ -243,6 +255,15 @@ def bad_input(plan: Plan) -> Iterator[Case]:
                 draft = plan.with_values(story.draft, {place: value[key]})
                 why = f"{title(step)} is given what does not fit ({label})"
                 yield Case(f"{step.id}-{label}", why, draft)
+
+    for step, story in reached(plan, "sleep"):
+        for key in ("duration", "until"):
+            nodes = list(references_of_template(step.fields.get(key), step.names))
+            if len(nodes) == 1 and nodes[0][1] == "input":
+                unfit = with_data(plan, story.draft, {("input", tuple(nodes[0][2])): "soon"})
+                if unfit is not None:
+                    why = f"how long {title(step)} takes is no time"
+                    yield Case(f"{step.id}-{key}", why, unfit)
 
 
 def _with(story: Story, step: Step, key: str, value: object) -> dict[str, object]:

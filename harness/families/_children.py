@@ -19,9 +19,12 @@ from harness._scenario import (
     Raises,
     seconds_of,
 )
+from harness.data._picking import violations
 from harness.families._cases import DEEP, Case, doing, reached, title
+from harness.families._data import with_data
 from harness.families._plan import Plan, acted
 from harness.families._stories import Draft, Story
+from harness.families._values import plain_parameters
 from harness.oracle._document import Step
 
 _DOWN = 0.3017
@@ -43,6 +46,7 @@ def child(plan: Plan) -> Iterator[Case]:
             # What is about the child as a whole is told at its first call.
             yield from _around(story, name, 1 if number == 0 else DEEP)
         yield from _waiting(story, step)
+        yield from _rejected(plan, story, step)
         if step.total_timeout is not None and inside:
             draft = _with_row(story, inside[0], Hangs())
             yield Case(f"{step.id}-hangs", f"the child of {title(step)} never ends", draft)
@@ -57,6 +61,23 @@ def child(plan: Plan) -> Iterator[Case]:
             )
             why = f"the program lacks an action of the child of {title(step)}"
             yield Case(f"{step.id}-lacks-action", why, draft)
+
+
+def _rejected(plan: Plan, story: Story, step: Step) -> Iterator[Case]:
+    """What the child is given does not fit its own schema: it is never started (R28)."""
+    schemas = (plan.children[step.id].document.get("input_schema"), step.fields.get("input_schema"))
+    for number, schema in enumerate(schemas):
+        for label, value in violations(schema):
+            for key, place in plain_parameters(plan.graph, step).items():
+                if place is None or not isinstance(value, dict) or key not in value:
+                    continue
+                draft = with_data(plan, story.draft, {place: value[key]})
+                if draft is None or draft == story.draft:
+                    continue
+                if plan.told(draft).facts.run.steps[step.id].status == "FAILED":
+                    why = f"the child of {title(step)} is given what does not fit ({label})"
+                    name = f"{step.id}-rejected-{label}"
+                    yield Case(name if number == 0 else f"{name}-by-the-step", why, draft)
 
 
 def _label(name: str) -> str:

@@ -36,9 +36,12 @@ from harness.families._cases import (
     script,
     title,
 )
+from harness.families._decisions import decided_late, items_decided
+from harness.families._errors import waiting
+from harness.families._graces import graces
 from harness.families._plan import Plan, acted, input_at
 from harness.families._stories import Draft, Story
-from harness.families._values import input_references, plain
+from harness.families._values import input_references, plain, put
 from harness.families._ways import places_of
 from harness.oracle._conditions import path_text
 from harness.oracle._document import Step
@@ -63,12 +66,13 @@ def cancel(plan: Plan) -> Iterator[Case]:
         )
         draft = doing(late, Cancel(during))
         yield Case(f"{step.id}-late", f"{why}, and it goes well all the same", draft)
+        yield from graces(plan, step, story, name)
         yield from _in_delay(plan, step, story)
     for step, story in reached(plan, "wait"):
-        instead = _instead(story, step, Cancel())
-        if instead is not None:
+        answer = instead(story, step, Cancel())
+        if answer is not None:
             why = f"somebody cancels while {title(step)} is waited for"
-            yield Case(step.id, why, instead, SMOKE, (f"cancel:{step.id}",))
+            yield Case(step.id, why, answer, SMOKE, (f"cancel:{step.id}",))
     for step, story in reached(plan, "sleep"):
         middle = _middle_of_sleep(story, step)
         if middle is not None:
@@ -97,7 +101,7 @@ def _in_delay(plan: Plan, step: Step, story: Story) -> Iterator[Case]:
         yield Case(f"{step.id}-delay-{number}", why, draft)
 
 
-def _instead(story: Story, step: Step, *acts: Any, answered: bool = False) -> Draft | None:
+def instead(story: Story, step: Step, *acts: Any, answered: bool = False) -> Draft | None:
     """Return a draft in which something is done where the signal for a wait step was sent."""
     given = list(story.scenario.actions)
     for index, act in enumerate(given):
@@ -130,7 +134,7 @@ def interrupt(plan: Plan) -> Iterator[Case]:
             yield Case(f"{step.id}-second", why, draft, DEEP)
         yield from _killed(plan, step, story, name)
     for step, story in reached(plan, "wait"):
-        left = _instead(story, step, Interrupt(None, 0.3017), answered=False)
+        left = instead(story, step, Interrupt(None, 0.3017), answered=False)
         if left is not None:
             given = next(
                 act
@@ -205,6 +209,10 @@ def pause(plan: Plan) -> Iterator[Case]:
             f"{name}-fed-wrong", f"somebody brings something else than {text}", doing(draft, wrong)
         )
         given = input_at(text, plan.input)
+        unfit = put({}, path, [[text]])
+        if plan.graph.fits_input is not None and not plan.graph.fits_input({**whole, **unfit}):
+            draft_unfit = doing(draft, Resume(unfit))
+            yield Case(f"{name}-fed-unfit", f"what is brought as {text} does not fit", draft_unfit)
         if given is not None:
             twice = doing(draft, Resume(given), Resume(given))
             yield Case(
@@ -216,6 +224,8 @@ def pause(plan: Plan) -> Iterator[Case]:
             doing(draft, Cancel()),
         )
     yield from _undecided(plan)
+    yield from waiting(plan)
+    yield from _held(plan)
     for step, story in reached(plan):
         during = During(rows(plan, story, step)[0])
         why = f"somebody pauses while {title(step)} runs, and resumes later"
@@ -224,6 +234,23 @@ def pause(plan: Plan) -> Iterator[Case]:
         yield Case(
             f"during-{step.id}-for-good", f"somebody pauses while {title(step)} runs", left, DEEP
         )
+
+
+def _held(plan: Plan) -> Iterator[Case]:
+    """It is paused right before a step with a condition: that is asked, and the step held back."""
+    for step, story in reached(plan):
+        began = called_at(story, rows(plan, story, step)[0])
+        if step.condition is None or began is None or began <= HAIR:
+            continue
+        draft = doing(story.draft, Call("pause", AtTime(round(began - 0.613 * HAIR, 6))))
+        why = f"somebody pauses right before {title(step)} starts, and resumes"
+        yield Case(f"{step.id}-held", why, draft)
+        left = attrs.evolve(draft, answered=False)
+        again = doing(left, Interrupt(None, 0.3017), Call("resume"))
+        why = f"somebody pauses right before {title(step)} starts; the program is left, and goes on"
+        first = next(iter(draft.scenario.actions))
+        scenario = acted(again.scenario, (first, Interrupt(None, 0.3017), Call("resume")))
+        yield Case(f"{step.id}-held-left", why, attrs.evolve(again, scenario=scenario))
 
 
 def _undecided(plan: Plan) -> Iterator[Case]:
@@ -266,17 +293,24 @@ def wait(plan: Plan) -> Iterator[Case]:
         silent = attrs.evolve(story.draft, silent=frozenset([step.id]))
         yield Case(f"{step.id}-never", f"nobody answers {title(step)}", silent, SMOKE)
         for label, value in islice(violations(step.fields.get("schema")), 3):
-            draft = _instead(story, step, Signal(step.signal, value))
+            draft = instead(story, step, Signal(step.signal, value))
             if draft is not None:
                 why = f"{title(step)} gets a signal that does not fit ({label}), then a good one"
                 again = attrs.evolve(draft, answered=True)
                 yield Case(f"{step.id}-bad-{label}", why, again)
         early = doing(story.draft, Signal(step.signal, payload, AtTime(0.0107)))
         yield Case(f"{step.id}-early", f"the signal for {title(step)} comes before it waits", early)
-        draft = _instead(story, step, good, good, answered=True)
+        acts = [Signal(step.signal, payload, AtTime(at)) for at in (0.0107, 0.0213)]
+        why = f"two signals for {title(step)} come before it waits: the first one is kept"
+        yield Case(f"{step.id}-early-twice", why, doing(story.draft, *acts))
+        draft = instead(story, step, Call("pause"), good, answered=True)
+        if draft is not None:
+            why = f"somebody pauses before {title(step)} gets its signal, and resumes after that"
+            yield Case(f"{step.id}-paused", why, draft)
+        draft = instead(story, step, good, good, answered=True)
         if draft is not None:
             yield Case(f"{step.id}-twice", f"{title(step)} gets two signals", draft)
-        draft = _instead(story, step, Signal("no-such-signal"), answered=True)
+        draft = instead(story, step, Signal("no-such-signal"), answered=True)
         if draft is not None:
             yield Case(f"{step.id}-unknown", "a signal that nothing waits for comes instead", draft)
         deadline = plan.told(silent).facts.run.steps[step.id].deadline
@@ -321,19 +355,5 @@ def decision(plan: Plan) -> Iterator[Case]:
             yield Case(f"{step.id}-completed-{label}", why, draft)
         draft = doing(failing(), Cancel())
         yield Case(f"{step.id}-cancelled", "somebody cancels instead of deciding", draft)
-
-
-def fork(plan: Plan) -> Iterator[Case]:
-    """It is run again from each step on."""
-    base = plan.base.draft
-    ended = plan.base.scenario.actions
-    if plan.children:
-        return
-    for step in plan.steps:
-        if step.id in plan.base.reached() and step.type == "action":
-            acts = (*ended, Call("fork", steps=(step.id,)))
-            draft = attrs.evolve(base, scenario=acted(base.scenario, acts), answered=False)
-            yield Case(step.id, f"all of it is done again from {title(step)} on", draft)
-    acts = (*ended, Call("fork", steps=("no-such-step",)))
-    draft = attrs.evolve(base, scenario=acted(base.scenario, acts), answered=False)
-    yield Case("unknown", "somebody forks from a step that there is not", draft)
+        yield from decided_late(plan, step, failing(), most)
+    yield from items_decided(plan)

@@ -30,7 +30,7 @@ from harness.families._stories import Draft, Story
 from harness.families._values import default_input, default_outputs, items_for
 from harness.families._ways import Need, Ways, assigned, solve
 from harness.oracle._document import Document, Edge, Graph, Step, read_document
-from harness.oracle._predict import Facts, expect, predict
+from harness.oracle._predict import Facts, expect, predict, predict_on
 
 # What an execution waits for is brought at most so often: a decision to retry may go on for ever.
 _MOST_ANSWERS = 12
@@ -240,7 +240,7 @@ class Plan:
                     acts = left
                     break
             acts = left
-            phase, facts = predict(scenario.workflow, scenario, facts)
+            phase, facts = predict_on(scenario.workflow, scenario, facts)
             phases.append(phase)
             ambiguous += facts.ambiguous
         else:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from harness.families import _attempts as attempts
+from harness.families import _bounds as bounds
 from harness.families import _children as children
 from harness.families import _delays as delays
+from harness.families import _errors as errors
 from harness.families import _flow as flow
+from harness.families import _forks as forks
+from harness.families import _missing as lacking
 from harness.families import _misuse as misuses
 from harness.families import _people as people
 from harness.families import _undo as undo
@@ -26,12 +30,15 @@ FAMILIES: Mapping[str, Family] = {
     "branch": flow.branch,
     "clause": flow.clause,
     "edge": flow.edge,
+    "error": errors.error,
     "retry": attempts.retry,
     "delay": delays.delay,
     "jitter": delays.jitter,
     "fallback": attempts.fallback,
     "bad-output": attempts.bad_output,
     "bad-input": attempts.bad_input,
+    "bound": bounds.bound,
+    "missing": lacking.missing,
     "pause": people.pause,
     "wait": people.wait,
     "decision": people.decision,
@@ -43,5 +50,5 @@ FAMILIES: Mapping[str, Family] = {
     "order": flow.order,
     "pair": undo.pair,
     "misuse": misuses.misuse,
-    "fork": people.fork,
+    "fork": forks.fork,
 }

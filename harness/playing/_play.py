@@ -290,7 +290,8 @@ class Player:
         elif verb == "pause":
             await execution.pause()
         elif isinstance(act, Cancel) or verb == "cancel":
-            await execution.cancel(grace=act.grace if isinstance(act, Cancel) else 0.0)
+            # `cancel` is this, and then waits for the end: nobody would hear when it was accepted.
+            await execution.request_cancel(grace=act.grace if isinstance(act, Cancel) else 0.0)
             self.actors.witness.cancel_accepted(execution.id)
 
     # ---- what is seen ----

@@ -7,6 +7,8 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
+import attrs
+
 from harness._scenario import Behaviour
 from harness.suites._expressions import (
     WIDTH,
@@ -24,7 +26,7 @@ from harness.suites._expressions import (
 )
 from harness.suites._library import Suite, Told
 from harness.suites._overview import overview
-from harness.suites._telling import Outcome, seconds_text
+from harness.suites._telling import NOT_TOLD, Outcome, seconds_text
 
 # What tells a generated module from one that somebody has written.
 OWNED = "Generated; do not edit"
@@ -32,7 +34,7 @@ OWNED = "Generated; do not edit"
 _TAKEN = frozenset(
     {
         "id", "usual", "expect", "input", "steps", "fallbacks", "compensations", "does", "lacks",
-        "limit", "jitter",
+        "limit", "jitter", "secrets",
     }
 )  # fmt: skip
 _WORDS = frozenset(
@@ -149,6 +151,8 @@ def _scenario(told: Told, name: str, usual: Told) -> str:
         given.append(("jitter", Word(repr(told.jitter))))
     if told.lacks:
         given.append(("lacks", value(list(told.lacks))))
+    if told.secrets != usual.secrets:
+        given.append(("secrets", value(told.secrets)))
     given += _steps(told.steps, usual.steps)
     for key in ("fallbacks", "compensations"):
         rows = {
@@ -162,9 +166,16 @@ def _scenario(told: Told, name: str, usual: Told) -> str:
         acts = [act(each) for each in told.actions]
         given.append(("does", acts[0] if len(acts) == 1 else listed(acts)))
     if told.outcome is not None:
-        given.append(("expect", _outcome(told.outcome)))
+        given.append(("expect", _outcome(_said(told, told.outcome))))
     why = [f"        # {line}" for line in wrapped(visible(told.why), WIDTH - 10)]
     return "\n".join([*why, *lines_of(called("scenario", given), indent=8, tail=",")])
+
+
+def _said(told: Told, outcome: Outcome) -> Outcome:
+    """Return of an outcome what is said in the module: not everywhere what all of it returns."""
+    if told.workflow.get("output") is not None and told.family in _SAY_OUTPUT:
+        return outcome
+    return attrs.evolve(outcome, output=NOT_TOLD)
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -186,6 +197,8 @@ def _steps(
     return [*found, ("steps", mapping(rest))] if rest else found
 
 
+# Where it is of interest what the execution returns, if its document says so.
+_SAY_OUTPUT = frozenset({"ok", "reach", "missing"})
 _ENDS = {"COMPLETED": "completed", "FAILED": "failed", "CANCELLED": "cancelled", "PAUSED": "paused"}
 _FIRST = {"FAILED": "FAILED", "PAUSED": "PAUSED"}
 _NAMED = {
@@ -220,4 +233,6 @@ def _outcome(outcome: Outcome) -> Expression:
         parts.append(("refused", Word(str(outcome.refused))))
     if outcome.after is not None:
         parts.append(("after", Text(seconds_text(outcome.after))))
+    if outcome.output is not NOT_TOLD:
+        parts.append(("output", value(outcome.output)))
     return called(_ENDS[status] if plain else "ends", parts)

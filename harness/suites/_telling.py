@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import attrs
 
@@ -29,13 +30,32 @@ def read_seconds(text: float | str) -> float:
     return float(text.removesuffix("s")) if isinstance(text, str) else float(text)
 
 
+class _NotTold:
+    def __repr__(self) -> str:
+        return "NOT_TOLD"
+
+    def __copy__(self) -> _NotTold:
+        return self
+
+    def __deepcopy__(self, memo: object) -> _NotTold:
+        return self
+
+    def __reduce__(self) -> str:
+        return "NOT_TOLD"
+
+
+# An output of which an outcome says nothing: null would be one.
+NOT_TOLD = _NotTold()
+
+
 @attrs.frozen
 class Outcome:
     """The end of a scenario.
 
     `steps` are the ones that have not the status of the others: all COMPLETED where the execution
     is, CANCELLED where it has FAILED or is CANCELLED, PENDING where it waits. `attempts` are the
-    numbers of calls of those that were called more than once. `refused` counts requests.
+    numbers of calls of those that were called more than once. `refused` counts requests. `output`
+    is that of the execution, if anything is said about it.
     """
 
     status: str
@@ -46,6 +66,7 @@ class Outcome:
     waiting: tuple[str, ...] = ()
     attempts: Mapping[str, int] = attrs.field(factory=dict)
     refused: int = 0
+    output: Any = NOT_TOLD
 
     def differs(self, expected: Expected) -> str:
         """Return in lines what is otherwise in an expectation; nothing if nothing is."""
@@ -57,6 +78,8 @@ class Outcome:
                 if mine is None or abs(mine - theirs) < 2e-6 * max(1.0, mine * 1e-6):
                     continue
                 mine, theirs = seconds_text(mine), seconds_text(theirs)
+            if field.name == "output" and mine is NOT_TOLD:
+                continue
             if mine != theirs:
                 lines += [f"-{field.name}: {mine}", f"+{field.name}: {theirs}"]
         return "\n".join(lines)
@@ -78,6 +101,7 @@ def outcome_of(expected: Expected) -> Outcome:
         tuple(f"{kind}:{name}:{where}" for kind, name, where in last.waiting_for),
         {name: count for name, count in calls.items() if count > 1},
         sum(answer == "refused" for phase in expected.phases for answer in phase.answers),
+        last.output if last.status == "COMPLETED" else NOT_TOLD,
     )
 
 

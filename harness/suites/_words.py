@@ -16,7 +16,7 @@ import attrs
 from harness._scenario import Act, Behaviour, Hangs, Raises, Returns
 from harness.families._plan import Plan
 from harness.suites._library import Source, Told, read
-from harness.suites._telling import Outcome, read_seconds
+from harness.suites._telling import NOT_TOLD, Outcome, read_seconds
 
 # What attempts return that are not told otherwise.
 _EMPTY: Mapping[str, Any] = {}
@@ -96,12 +96,14 @@ def scenario(
     limit: int = 5,
     jitter: float = 1.0,
     lacks: Sequence[str] = (),
+    secrets: Mapping[str, str] | None = None,
     **more: Script,
 ) -> Told:
     """A scenario: what is otherwise than usual, and how it ends.
 
     `input` replaces the usual one. `steps`, or a keyword for each, say what steps do otherwise,
-    `does` what is done to the execution, `lacks` which actions the engine was not given.
+    `does` what is done to the execution, `lacks` which actions the engine was not given. `secrets`
+    replace the usual ones.
     """
     rows = {**_rows(steps), **_rows(more)}
     # Where all items do the same, those of the usual course do no longer what is usual for them.
@@ -124,6 +126,7 @@ def scenario(
         limit=limit,
         jitter=jitter,
         lacks=missing,
+        secrets=usual.secrets if secrets is None else secrets,
         outcome=expect,
     )
 
@@ -158,6 +161,7 @@ def _outcome(status: str, named: Mapping[str, str], more: Mapping[str, Any]) -> 
         (waiting,) if isinstance(waiting, str) else tuple(waiting),
         dict(more.get("attempts") or {}),
         int(more.get("refused") or 0),
+        more.get("output", NOT_TOLD),
     )
 
 
@@ -165,7 +169,7 @@ def completed(*, failed: str = "", skipped: str = "", **more: Any) -> Outcome:
     """It ends COMPLETED, and so do all steps but these.
 
     As for the other endings: `after` so many seconds; `attempts` of what was called more than
-    once; `refused` requests; `undone`, in this order.
+    once; `refused` requests; `undone`, in this order. `output` is what it returns, if that is said.
     """
     return _outcome("COMPLETED", {"FAILED": failed, "SKIPPED": skipped}, more)
 

@@ -77,7 +77,7 @@ def test_a_whole_suite() -> None:
 
 def test_every_family_tells_something() -> None:
     told: Counter[str] = Counter()
-    for name in ("waiting", "retries", "schemas", "items", "shipping", "undoing"):
+    for name in ("waiting", "retries", "schemas", "items", "shipping", "undoing", "reviews"):
         path = ROOT / f"tests/fixtures/{name}.workflow.json"
         told.update(each.family for each in harness.scenarios(path, families=FAMILIES))
 

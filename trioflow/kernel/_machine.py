@@ -49,7 +49,16 @@ from trioflow.kernel._fork import (
     running_again,
     with_all_after,
 )
-from trioflow.kernel._records import ATTEMPTING, DELAYED, QUEUED, Key, Series, StepRecord, Unit
+from trioflow.kernel._records import (
+    ATTEMPTING,
+    DELAYED,
+    LOST,
+    QUEUED,
+    Key,
+    Series,
+    StepRecord,
+    Unit,
+)
 from trioflow.kernel._requests import Waiting, accept, waiting_for
 from trioflow.kernel._states import (
     ENDED,
@@ -131,7 +140,20 @@ class Machine(Ending):
         """When somebody has to look after this execution: None while only others can."""
         if self.state.status in ENDED:
             return None
-        return self._now if self.state.status in (PENDING, RUNNING) else self.deadline
+        if self.state.status in (PENDING, RUNNING) or self._has_to_be_opened():
+            return self._now
+        return self.deadline
+
+    def _has_to_be_opened(self) -> bool:
+        """Whether more than its own history says what comes next, even if it is PAUSED.
+
+        What comes of an attempt that was left in a pause is decided when it is opened (R17); and a
+        child may have ended without its knowledge, if the process died in between.
+        """
+        return any(
+            unit.child is not None or ((series := unit.current) and series.phase == LOST)
+            for unit in self._units()
+        )
 
     def waiting_for(self) -> tuple[Waiting, ...]:
         """Return what somebody has to bring."""

@@ -111,7 +111,14 @@ LOGS = workflow(
     "scenario",
     (
         # all goes well: it ends well after 6.388 s
-        scenario("ok", LOGS, expect=completed(after="6.388s")),
+        scenario(
+            "ok",
+            LOGS,
+            expect=completed(
+                after="6.388s",
+                output={"report": "file-1", "files": 1, "requests": 0, "broken_lines": "count-1"},
+            ),
+        ),
     ),
     ids=str,
 )

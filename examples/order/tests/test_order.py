@@ -78,7 +78,15 @@ ORDER = workflow(
     "scenario",
     (
         # all goes well: it ends well after 4.638 s
-        scenario("ok", ORDER, expect=completed(skipped="approval refuse release", after="4.638s")),
+        scenario(
+            "ok",
+            ORDER,
+            expect=completed(
+                skipped="approval refuse release",
+                after="4.638s",
+                output={"order": "x", "total": 1, "receipt": "receipt-1", "parcel": "parcel-1"},
+            ),
+        ),
     ),
     ids=str,
 )
@@ -304,7 +312,11 @@ def test_cancel(scenario):
             ORDER,
             reserve=returns({"reservation": "reservation-1", "total": 501}, after="1.478s"),
             does=Signal("approval", payload={"approved": False, "by": "by-1"}),
-            expect=completed(skipped="ship release notify", after="3.791s"),
+            expect=completed(
+                skipped="ship release notify",
+                after="3.791s",
+                output={"order": "x", "total": 501, "receipt": "receipt-1", "parcel": None},
+            ),
         ),
         # release is reached: it ends well after 9.079 s
         scenario(
@@ -316,6 +328,7 @@ def test_cancel(scenario):
                 skipped="approval refuse ship",
                 attempts={"charge": 4},
                 after="9.079s",
+                output={"order": "x", "total": 1, "receipt": None, "parcel": None},
             ),
         ),
     ),

@@ -103,7 +103,22 @@ RELEASE = workflow(
     "scenario",
     (
         # all goes well: it ends well after 5.034 s
-        scenario("ok", RELEASE, expect=completed(after="5.034s")),
+        scenario(
+            "ok",
+            RELEASE,
+            expect=completed(
+                after="5.034s",
+                output={
+                    "name": "name-1",
+                    "version": "version-1",
+                    "manifest": "file-1",
+                    "files": [
+                        {"sha256": "a" * 64, "file": None, "bytes": None},
+                        {"sha256": "a" * 64, "file": None, "bytes": None},
+                    ],
+                },
+            ),
+        ),
     ),
     ids=str,
 )
