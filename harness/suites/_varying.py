@@ -134,6 +134,9 @@ def _as_node(step: Mapping[str, Any]) -> dict[str, Any]:
 
 FACTOR = 10
 
+# How deep child executions may be nested (R28).
+_DEEPEST = 33
+
 
 def slower(scenario: Scenario) -> Scenario | None:
     """All times ten times as long: those of the document, of the scripts and of the acts."""
@@ -164,10 +167,16 @@ def _usual(scenario: Scenario, document: Document, prefix: str = "") -> Iterator
     for part, step in zip(_parts(document), fields_of(document), strict=True):
         name = prefix + part["id"]
         yield name, (scenario.behaviour("no such step", 1),)
-        child = scenario.workflows.get(str(step.get("workflow")))
-        # Items have children of their own, with names of their own.
-        if child is not None and child is not document and prefix.count("/") < 3:
-            for place in (name, *(f"{name}[{index}]" for index in range(9))):
+        wanted = str(step.get("workflow"))
+        itself = scenario.workflow if scenario.workflow["id"] == wanted else None
+        child = scenario.workflows.get(wanted, itself)
+        if child is None:
+            continue
+        # Items have children of their own, with names of their own. What starts itself comes to an
+        # end by its depth; with items on each level that would be too much to write down.
+        items = [f"{name}[{index}]" for index in range(9)] if step.get("for_each") else []
+        if prefix.count("/") < (3 if items else _DEEPEST):
+            for place in (name, *items):
                 yield from _usual(scenario, child, f"{place}/")
 
 

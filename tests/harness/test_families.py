@@ -68,6 +68,7 @@ def test_and_all_the_rest_of_it(path: Path) -> None:
     assert [] == failing(path, "standard")
 
 
+@pytest.mark.slow
 def test_a_whole_suite() -> None:
     assert [] == failing(DEADLINE, "standard")
 
@@ -75,6 +76,7 @@ def test_a_whole_suite() -> None:
 # ---- what there is ----
 
 
+@pytest.mark.slow
 def test_every_family_tells_something() -> None:
     told: Counter[str] = Counter()
     for name in ("waiting", "retries", "schemas", "items", "shipping", "undoing", "reviews"):

@@ -187,7 +187,7 @@ def test_a_cancel_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     async def cancel(self: Any, *_: Any, **__: Any) -> None:
         pass
 
-    monkeypatch.setattr(trioflow.Execution, "cancel", cancel)
+    monkeypatch.setattr(trioflow.Execution, "request_cancel", cancel)
     observed = observe(attrs.evolve(GOES_WELL, actions=[Cancel(AtTime(0.5))]))
 
     assert ("a cancel of x was accepted, and is not in its history",) == observed.wrong
