@@ -97,7 +97,8 @@ async def w2(case: Case) -> Found:
 
 async def w3(case: Case) -> Found:
     workflow = trioflow.load_workflow(chain(case.sizes.short))
-    async with opened(case) as engine:
+    # All of them at once.
+    async with opened(case, max_concurrent_steps=case.sizes.executions) as engine:
         await _warm(engine)
         with measured(case.sizes.short * case.sizes.executions) as found:
             async with trio.open_nursery() as nursery:

@@ -464,7 +464,9 @@ class Engine:
         request: f.Fact | None = None,
         *,
         read: Sequence[e.Event] | None = None,
+        machine: Machine | None = None,
     ) -> Driver:
+        """Claim an execution and drive it on; `machine` is one that was made of what was `read`."""
         running = self._drivers.get(execution.id)
         if running is not None:
             if not running.stopped.is_set():
@@ -478,8 +480,10 @@ class Engine:
         head = await self._claim(execution.id)
         events = read
         if events is None or len(events) != head.seq:
-            events = await self.store.read(execution.id)
-        execution._catch_up(self.machine(execution._machine.plan, events), head)
+            events, machine = await self.store.read(execution.id), None
+        if machine is None:
+            machine = self.machine(execution._machine.plan, events)
+        execution._catch_up(machine, head)
         self.counters.remember(execution.id, events)
         driver = self._drive(execution)
         # Both are in the inbox before the driver looks into it, so they are one round.

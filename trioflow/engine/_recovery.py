@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import attrs
 import trio
 
 from trioflow.engine._failures import cause_of
@@ -31,6 +32,17 @@ from trioflow.stores._protocol import OPEN, Head
 if TYPE_CHECKING:
     from trioflow.engine._engine import Engine
     from trioflow.engine._execution import Execution
+    from trioflow.kernel._machine import Machine
+
+
+@attrs.frozen(eq=False)
+class _Found:
+    """An execution that is to be continued, and its history as it was read."""
+
+    execution: Execution
+    events: list[e.Event]
+    # What was made of the events, unless somebody held a handle already.
+    machine: Machine | None
 
 
 class Recovery:
@@ -117,7 +129,7 @@ class Recovery:
         seen: set[str] = set()
         before = None
         while page := await self._page(status, before):
-            found: dict[str, tuple[Execution, list[e.Event]]] = {}
+            found: dict[str, _Found] = {}
             for head in await self._due(page, status, seen):
                 events = await self._engine.store.read(head.id)
                 # Without events it was deleted just now. One that the program itself has continued
@@ -126,15 +138,17 @@ class Recovery:
                     continue
                 # Whoever holds a handle shall have the one that is current.
                 execution = self._engine.known_execution(head.id)
+                machine = None
                 if execution is None:
                     execution = self._engine._handle(head, events)
+                    machine = execution._machine
                 try:
                     self._engine.check(execution._machine.plan.workflow)
                 except (UnknownAction, UnknownWorkflow, DefinitionError) as error:
                     self._left_alone.add(head.id)
                     left.append(f"{head.id} ({error})")
                 else:
-                    found[head.id] = execution, events
+                    found[head.id] = _Found(execution, events, machine)
             if found:
                 # One commit for all of them; another engine may have been faster.
                 claimed = await self._engine.store.claim(
@@ -143,7 +157,7 @@ class Recovery:
                 done = await self._recover_each(
                     [found[head.id] for head in claimed if head.id in found]
                 )
-                recovered += [execution for execution, _ in found.values() if execution.id in done]
+                recovered += [one.execution for one in found.values() if one.execution.id in done]
             before = page[-1].id
         if left:
             self._engine.logger.warning(
@@ -181,7 +195,7 @@ class Recovery:
             # been seen is passed over.
             return await self._engine.store.heads(status=status)
 
-    async def _recover_each(self, claimed: Iterable[tuple[Execution, list[e.Event]]]) -> set[str]:
+    async def _recover_each(self, claimed: Iterable[_Found]) -> set[str]:
         """Continue executions side by side; return the ids of those that are. One error is enough.
 
         It leaves as itself: whoever opens an engine on a broken disk, or interrupts it by the
@@ -190,8 +204,8 @@ class Recovery:
         done: set[str] = set()
         try:
             async with trio.open_nursery() as nursery:
-                for execution, events in claimed:
-                    nursery.start_soon(self._recover, execution, events, done)
+                for one in claimed:
+                    nursery.start_soon(self._recover, one, done)
         except BaseExceptionGroup as group:
             cause = cause_of(group)
             if cause is None:
@@ -199,10 +213,11 @@ class Recovery:
             raise cause from cause.__cause__
         return done
 
-    async def _recover(self, execution: Execution, events: list[e.Event], done: set[str]) -> None:
+    async def _recover(self, one: _Found, done: set[str]) -> None:
+        execution = one.execution
         try:
             async with self._engine._alone_with(execution.id):
-                await self._engine._continue(execution, read=events)
+                await self._engine._continue(execution, read=one.events, machine=one.machine)
         except (Conflict, InvalidRequest, NotDriven):
             # It has ended meanwhile, or another engine was faster after all.
             return
