@@ -14,7 +14,7 @@ import attrs
 
 import trioflow
 from trioflow import events
-from trioflow.engine import statistics_of
+from trioflow.engine import Statistics, statistics_of
 from trioflow.events import Event
 from trioflow.stores import Store
 
@@ -23,6 +23,22 @@ _LAST = (
     events.ExecutionFailed,
     events.ExecutionCancelled,
 )
+
+
+# The numbers of the engine's statistics, each with the event that it counts.
+_OF_WORKFLOWS: Mapping[str, type[Event]] = {
+    "started": events.ExecutionStarted,
+    "completed": events.ExecutionCompleted,
+    "failed": events.ExecutionFailed,
+    "cancelled": events.ExecutionCancelled,
+}
+_OF_STEPS: Mapping[str, type[Event]] = {
+    "attempts": events.AttemptStarted,
+    "completed": events.StepCompleted,
+    "failed": events.StepFailed,
+    "skipped": events.StepSkipped,
+    "cancelled": events.StepCancelled,
+}
 
 
 @attrs.define(eq=False)
@@ -146,6 +162,24 @@ class Witness:
                 )
         if said.events != sum(map(len, self._told.values())):
             self.wrong.append(f"the engine has counted {said.events} events, and told others")
+        self._count(said)
+
+    def _count(self, said: Statistics) -> None:
+        """Compare what was counted with what was told, one kind of event after the other."""
+        told = Counter(
+            type(event)
+            for each in self._told.values()
+            for event in each
+            # What a fork keeps, and what undoes, is not counted among steps.
+            if getattr(event, "facts", None) is None and getattr(event, "role", "") != "compensate"
+        )
+        workflows = list(said.workflows.values())
+        steps = [step for workflow in workflows for step in workflow.steps.values()]
+        for counted, names in ((workflows, _OF_WORKFLOWS), (steps, _OF_STEPS)):
+            for name, kind in names.items():
+                number = sum(getattr(one, name) for one in counted)
+                if number != told[kind]:
+                    self.wrong.append(f"{told[kind]} {kind.__name__}, and {name} is {number}")
 
     def look_at_histories(self, histories: Mapping[str, Sequence[Event]]) -> None:
         """Compare what was told with what is stored, at the very end.

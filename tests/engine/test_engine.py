@@ -669,3 +669,54 @@ async def test_a_limit_that_makes_no_sense_is_refused(limit: Any) -> None:
     with pytest.raises(trioflow.InvalidRequest, match="whole number from 1 on"):
         async with open_engine(max_concurrent_steps=limit):
             pass  # pragma: no cover
+
+
+async def test_a_function_for_secrets_that_breaks_is_one_that_knows_none(
+    autojump_clock: Any, actions: list[Any], calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    def secrets(name: str) -> str:
+        raise OSError("the vault at vault.example is closed")
+
+    document = {
+        "id": "w",
+        "steps": [{"id": "a", "action": "work", "parameters": {"value": "${secret.API}"}}],
+    }
+    async with open_engine(actions=actions, secrets=secrets) as engine:
+        with pytest.raises(trioflow.ExecutionFailed, match=r"\$\{secret.API\}"):
+            await engine.run(document)
+
+    assert [] == calls.log
+    assert "secret API cannot be had: OSError" in caplog.text
+    assert "vault.example" not in caplog.text
+
+
+def _nested(levels: int, leaf: Any) -> Any:
+    for _ in range(levels):
+        leaf = {"x": leaf}
+    return leaf
+
+
+@pytest.mark.parametrize("what", ("output", "input"))
+async def test_what_is_handed_on_does_not_become_deeper_and_deeper(
+    autojump_clock: Any, actions: list[Any], what: str
+) -> None:
+    """Each level of children would add its own, until nothing can write it down any more."""
+    lowest = {"id": "w0", "steps": [{"id": "a", "action": "set", "parameters": {"x": 1}}]}
+    found = [trioflow.load_workflow({**lowest, "output": _nested(90, "${a}")})]
+    for level in range(1, 6):
+        step: dict[str, Any] = {"id": "a", "type": "workflow", "workflow": f"w{level - 1}"}
+        document: dict[str, Any] = {"id": f"w{level}", "steps": [step]}
+        if what == "output":
+            document["output"] = _nested(90, "${a}")
+        else:
+            step["parameters"] = {"y": _nested(90, "${input}")}
+        found.append(trioflow.load_workflow(document))
+    async with open_engine(actions=actions, workflows=found) as engine:
+        with pytest.raises(trioflow.ExecutionFailed) as raised:
+            await engine.run(found[-1])
+
+    failure = raised.value.errors[0]
+    while failure.causes:
+        failure = failure.causes[0]
+
+    assert "is nested more than 200 deep" in failure.message

@@ -16,6 +16,7 @@ from harness.playing import Mismatch, Observed, observe
 from harness.playing._invariants import broken
 from harness.playing._witness import Witness, limits_of
 from trioflow import events, testing
+from trioflow.engine import _statistics
 from trioflow.events import Event
 from trioflow.kernel._facts import Address
 from trioflow.stores import MemoryStore
@@ -191,6 +192,20 @@ def test_a_cancel_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     observed = observe(attrs.evolve(GOES_WELL, actions=[Cancel(AtTime(0.5))]))
 
     assert ("a cancel of x was accepted, and is not in its history",) == observed.wrong
+
+
+def test_an_end_that_counts_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the history it counts twice as well, so to compare the two is not enough."""
+    table = dict(_statistics._COUNTED)
+    once = table[events.ExecutionCompleted]
+
+    def twice(*arguments: Any) -> None:
+        once(*arguments)
+        once(*arguments)
+
+    monkeypatch.setattr(_statistics, "_COUNTED", {**table, events.ExecutionCompleted: twice})
+
+    assert ("1 ExecutionCompleted, and completed is 2",) == observe(GOES_WELL).wrong
 
 
 def test_misuse_that_has_an_effect(monkeypatch: pytest.MonkeyPatch) -> None:

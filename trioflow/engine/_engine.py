@@ -358,13 +358,21 @@ class Engine:
     def missing_secret(self, names: Sequence[str]) -> e.Failure | None:
         """Return why an attempt cannot start: a secret that there is not."""
         for name in names:
-            if find_secret(self._secrets, name) is None:
+            if self._secret(name) is None:
                 return e.Failure("reference.missing", f"${{secret.{name}}} has no value")
         return None
 
     def reveal_secrets(self, names: Sequence[str]) -> dict[str, Any]:
         """Return the values of the secrets; never keep or log them."""
-        return {name: find_secret(self._secrets, name) for name in names}
+        return {name: self._secret(name) for name in names}
+
+    def _secret(self, name: str) -> Any:
+        try:
+            return find_secret(self._secrets, name)
+        except Exception as error:  # noqa: BLE001 - it is the program's own function
+            # Its kind and not its message, which may hold what is not to be seen.
+            self.logger.warning("secret %s cannot be had: %s", name, type(error).__name__)
+            return None
 
     def notify(self, execution: Execution, events: Iterable[e.Event]) -> None:
         """Tell the log and the observers what has become durable."""

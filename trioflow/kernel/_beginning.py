@@ -12,6 +12,7 @@ import attrs
 
 from trioflow.definitions._durations import parse_duration, parse_instant
 from trioflow.definitions._finding import Scope
+from trioflow.definitions._json import not_json
 from trioflow.definitions._references import Template
 from trioflow.errors import ExpressionError, MissingInputError
 from trioflow.kernel import _events as e
@@ -88,11 +89,15 @@ class Beginning(Attempts):
         if problems:
             return e.Failure("schema.input", sentence("its parameters", problems), step=unit.id)
         child = self.children_known.get(unit.planned.workflow or "")
-        schema = None if child is None else child.plan.input_schema
-        if child is None or schema is None:
+        if child is None:
             return None
         # With the defaults, and before anything of the child is recorded (R28).
-        problems = schema.problems({**(child.input or {}), **parameters}, "$.parameters")
+        schema, given = child.plan.input_schema, {**(child.input or {}), **parameters}
+        # What is handed down from level to level must not become deeper and deeper.
+        fault = not_json(given, "$.parameters")
+        problems = (fault,) if fault is not None else ()
+        if not problems and schema is not None:
+            problems = schema.problems(given, "$.parameters")
         if not problems:
             return None
         what = f"the input of workflow {child.id!r}"

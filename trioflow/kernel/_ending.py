@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trioflow.definitions._json import not_json
 from trioflow.errors import MissingInputError
 from trioflow.kernel import _commands as c
 from trioflow.kernel import _events as e
@@ -151,6 +152,10 @@ class Ending(Beginning):
                 value = plan.output.resolve(scope(self.state))
             except MissingInputError as error:
                 return e.Failure("reference.missing", f"the workflow's output: {error}")
+        fault = not_json(value)
+        if fault is not None:
+            # It is made of outputs that are JSON, but it may be nested too deeply by now.
+            return e.Failure("result.not_json", sentence("the workflow's output", (fault,)))
         problems = () if plan.output_schema is None else plan.output_schema.problems(value)
         if problems:
             return e.Failure("schema.output", sentence("the workflow's output", problems))
