@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 import harness
+from harness import Call
 from harness.__main__ import main
 from harness.reports import Entry, Report, as_json, listening, played, report, text, write
 from harness.reports._obligations import obligations
@@ -218,6 +219,20 @@ def test_the_whole_suite_of_the_order_leaves_nothing_out() -> None:
 
 
 # ---- what is written ----
+
+
+def test_a_fork_with_another_document_says_nothing_of_this_one() -> None:
+    """It may have steps that this one lacks."""
+    made = suite(ORDER, "standard", ("fork",))
+    other = [
+        each
+        for each in made.scenarios
+        if any(isinstance(act, Call) and act.workflow for act in each.actions)
+    ]
+    found = report(ORDER, played(other))
+
+    assert other
+    assert [] == [entry for entry in found.entries if entry.problem]
 
 
 def test_the_text(smoke: Report) -> None:
