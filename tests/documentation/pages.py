@@ -249,7 +249,7 @@ def normal(text: str) -> list[str]:
     text = re.sub(r"\b[0-9.]+ ?(?:ms|s|min \d+ s)(?![a-z])", "TIME", text)
     # Bars of time are as long as it took, and so is the axis above them.
     text = re.sub(r"[█░▒·✗◇┊]+", " ", text)
-    text = re.sub(r"^ *\|0( *\|?TIME)+ *$", "AXIS", text, flags=re.MULTILINE)
+    text = re.sub(r"^ *\|0( *\|?\+?TIME)+ *$", "AXIS", text, flags=re.MULTILINE)
     return [" ".join(line.split()) for line in text.strip("\n").splitlines()]
 
 
