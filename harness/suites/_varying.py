@@ -15,7 +15,16 @@ from typing import Any
 
 import attrs
 
-from harness._scenario import AfterWrite, AtTime, BeforeWrite, Crash, Hangs, Interrupt, Scenario
+from harness._scenario import (
+    AfterWrite,
+    AtTime,
+    BeforeWrite,
+    Call,
+    Crash,
+    Hangs,
+    Interrupt,
+    Scenario,
+)
 from harness.oracle._document import read_duration
 
 Document = Mapping[str, Any]
@@ -140,6 +149,9 @@ _DEEPEST = 33
 
 def slower(scenario: Scenario) -> Scenario | None:
     """All times ten times as long: those of the document, of the scripts and of the acts."""
+    if any(isinstance(act, Call) and act.workflow for act in scenario.actions):
+        # A fork with another document, whose new steps nobody has scripted.
+        return None
     documents = {name: copy_of(each) for name, each in scenario.workflows.items()}
     document = copy_of(scenario.workflow)
     for each in (document, *documents.values()):
