@@ -139,6 +139,11 @@ def _as_node(step: Mapping[str, Any]) -> dict[str, Any]:
     return node
 
 
+def _forks_otherwise(scenario: Scenario) -> bool:
+    """Whether it is forked with another document, whose steps are known to nobody here."""
+    return any(isinstance(act, Call) and act.workflow for act in scenario.actions)
+
+
 # ---- slower ----
 
 FACTOR = 10
@@ -149,8 +154,7 @@ _DEEPEST = 33
 
 def slower(scenario: Scenario) -> Scenario | None:
     """All times ten times as long: those of the document, of the scripts and of the acts."""
-    if any(isinstance(act, Call) and act.workflow for act in scenario.actions):
-        # A fork with another document, whose new steps nobody has scripted.
+    if _forks_otherwise(scenario):
         return None
     documents = {name: copy_of(each) for name, each in scenario.workflows.items()}
     document = copy_of(scenario.workflow)
@@ -249,6 +253,8 @@ def old_name(name: str) -> str:
 
 def renamed(scenario: Scenario) -> Scenario | None:
     """Every step of the document has another id; children have their own documents."""
+    if _forks_otherwise(scenario):
+        return None
     if _is_own_child(scenario) or _SUFFIX in json.dumps(scenario.to_json()):
         return None
     document = _named(scenario.workflow)
