@@ -141,12 +141,19 @@ class Family(Working):
         """R17: decide what comes of attempts that are gone, and let everything queue anew."""
 
         def what() -> None:
-            for unit in list(run.units()):
-                if unit.current is not None and unit.current.gone:
-                    if unit.role == "compensate":
-                        undo_gone(self.world, run, unit)
-                    else:
-                        gone(self.world, run, unit)
+            lost = [unit for unit in run.units() if unit.current and unit.current.gone]
+            for unit in lost:
+                if unit.current is None:
+                    continue  # What became of another one has cut it short.
+                if unit.role == "compensate":
+                    undo_gone(self.world, run, unit)
+                else:
+                    gone(self.world, run, unit)
+            failed = [unit for unit in lost if unit.status == FAILED]
+            if len(failed) > 1 and any(unit.index is not None for unit in failed):
+                # Whether the steps of such items end before the execution begins to stop is not
+                # defined: what follows is not compared.
+                self.world.child_ends += [(self.world.now, run.id)] * 2
             # R8: in the order of the document, at the instant of opening.
             run.queue = [
                 (run.transaction, unit) for unit in run.units() if unit.wants and not run.pause
