@@ -30,6 +30,7 @@ from trioflow.errors import (
 from trioflow.kernel._events import CancelRequested
 from trioflow.stores import Head, MemoryStore, SqliteStore, _lock, _schema, open_store, run_inline
 from trioflow.stores import _database as database_module
+from trioflow.stores import _sqlite as sqlite_module
 from trioflow.stores._database import _ADVANCE, Database
 from trioflow.stores._threads import QUICK, QUICK_EACH, Pace, run_in_thread
 
@@ -1069,6 +1070,22 @@ async def test_a_commit_is_waited_for_on_the_spot_until_one_is_slow(path, writin
     main = threading.main_thread()
 
     assert [True] + [False] * 8 + [True] == [thread is main for thread in where]
+
+
+async def test_it_is_the_store_that_notes_how_long_it_takes(path, writing_to, where, monkeypatch):
+    """By this clock everything takes a second: writes and reads are tried once."""
+    ticks = itertools.count()
+    monkeypatch.setattr(sqlite_module.time, "perf_counter", lambda: float(next(ticks)))
+    async with SqliteStore(path) as store:
+        head = await writing_to(store).start()
+        await writing_to(store).grow(head)
+        await store.head("x")
+
+        assert [False, False] == [store._pace.is_quick(), store._read_pace.is_quick()]
+
+    main = threading.main_thread()
+
+    assert [True, False] == [thread is main for thread in where]
 
 
 async def test_another_process_that_writes_is_waited_for_in_a_thread(path, writing_to, where):
