@@ -23,7 +23,7 @@ from harness.oracle._state import (
     StepRun,
     Unit,
 )
-from harness.oracle._stopping import undo_gone
+from harness.oracle._stopping import stop_if_there_is_a_reason, undo_gone
 from harness.oracle._units import cancel, complete, cut_short, fail, gone, refresh
 from harness.oracle._working import Working
 from harness.oracle._world import TIMER
@@ -137,10 +137,24 @@ class Family(Working):
 
     # ---- opening again ----
 
+    def hear_of_pause(self, run: Run) -> bool:
+        """R28: a child hears first of a pause that it has missed; return whether of a resume."""
+        parent = run.parent
+        if parent is None or parent.stopping is not None or run.stopping is not None:
+            return False
+        if parent.pause and not run.pause and run.pause_at < parent.pause_at:
+            requests.pause(self.world, run)
+        return not parent.pause and run.pause and run.pause_at <= parent.pause_at
+
     def reopen(self, run: Run) -> None:
         """R17: decide what comes of attempts that are gone, and let everything queue anew."""
+        resumed = self.hear_of_pause(run)
 
         def what() -> None:
+            if resumed:
+                requests.resume(self.world, run, None, None)
+                stop_if_there_is_a_reason(self.world, run)
+                self.work_off_groups(run)
             lost = [unit for unit in run.units() if unit.current and unit.current.gone]
             for unit in lost:
                 if unit.current is None:
@@ -166,6 +180,7 @@ class Family(Working):
             child = unit.child
             assert child is not None
             if child.status == "PENDING":
+                child.pause, child.pause_at = run.pause, self.world.now
                 self.open_run(child)
             elif unit.child_asked is not None and not child.ended and child.stopping is None:
                 # It has not been told yet; nothing of it is made again first. The page does not

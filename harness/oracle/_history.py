@@ -150,6 +150,13 @@ class _Reader:
         run = self.run
         grace = event.get("grace", 0.0)
         seconds = FOR_EVER if grace is None else grace
+        if run.stopping is not None:
+            # R22: a later cause, which is only added to the errors, and ends the grace.
+            run.unhandled.append((Failure("timeout.execution"), None))
+            run.stopping.grace_end, run.stopping.over = event["at"], True
+            run.deadline = None
+            self._ask_all()
+            return
         final = CANCELLED if event["cause"] == "cancel" else FAILED
         run.stopping = Stopping(final, event["at"] + seconds, seconds <= 0, since=event["at"])
         run.pause = False
@@ -241,10 +248,10 @@ class _Reader:
         self.run.signals[event["name"]] = event.get("payload")
 
     def on_PauseRequested(self, event: Event) -> None:  # noqa: N802
-        self.run.pause = True
+        self.run.pause, self.run.pause_at = True, event["at"]
 
     def on_ResumeRequested(self, event: Event) -> None:  # noqa: N802
-        self.run.pause = False
+        self.run.pause, self.run.pause_at = False, event["at"]
         for found in self.run.in_order():
             found.held = False
 

@@ -138,6 +138,8 @@ def _carry_out(
     """R22: first the connections, then the decisions, then the groups, in this order."""
     run.input = merged
     was_paused, run.pause = run.pause, False
+    if was_paused:
+        run.pause_at = world.now
     waiting = [found.step for found in run.in_order() if brings_input and found.missing]
     held = [found.step for found in run.in_order() if found.held]
     if brings_input:
@@ -184,9 +186,9 @@ def _test_again(run: Run) -> None:
         if run.is_waiting(edge) and edge.default:
             follow_siblings(run, edge)
             decided += [] if run.is_waiting(edge) else [edge]
-    note_erred(run, len(run.erred) - erred_before)
     for source in {edge.source: None for edge in decided}:
         judge(run, run.steps[source])
+    note_erred(run, len(run.erred) - erred_before)
     form_group(run, [run.graph.steps[name] for name in {edge.target: None for edge in decided}])
 
 
@@ -212,7 +214,7 @@ def pause(world: World, run: Run) -> None:
     """R27: nothing starts until a resume; attempts that are queued lose their places."""
     if run.ended or run.stopping is not None or run.compensating or run.pause:
         raise Refused("it cannot be paused")
-    run.pause = True
+    run.pause, run.pause_at = True, world.now
     run.queue.clear()
     for entry in list(world.queue):
         if entry[0] is run:

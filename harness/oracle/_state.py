@@ -247,6 +247,8 @@ class Run:
     erred: set[str] = attrs.field(factory=set)
     signals: dict[str, Any] = attrs.field(factory=dict)
     pause: bool = False
+    # When it was paused, or resumed, last.
+    pause_at: float = -FOR_EVER
     deadline: float | None = None
     paused_at: float | None = None
     # Since when it has its present status.

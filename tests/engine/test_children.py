@@ -11,6 +11,7 @@ import trio
 
 import trioflow
 from trioflow import events
+from trioflow.engine import Requester
 from trioflow.stores import MemoryStore
 from trioflow.testing import open_engine
 
@@ -327,3 +328,83 @@ async def test_a_child_hears_that_its_parent_stops_before_it_goes_on(
                 await execution.result()
 
         assert [] == calls.log, write
+
+
+async def test_a_child_hears_of_the_pauses_that_it_has_missed_before_it_goes_on(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    """Whatever write the crash came after: both are paused, or neither is."""
+    seen = set()
+    for write in range(1, 11):
+        disk = MemoryStore(clock=trio.current_time)
+        try:
+            store = CrashingStore(disk, write, before=False)
+            async with open_engine(store, actions=actions, workflows=[CHILD]) as engine:
+                execution = await engine.start(parent(), execution_id="x")
+                await trio.sleep(1)
+                await execution.pause()
+                await trio.sleep(1)
+                await execution.resume()
+        except Crash:
+            for owner in list(disk._alive_until):
+                await disk.renew(owner, ttl=0)
+        calls.log.clear()
+        paused = _pause_of(await disk.read("x"))
+        seen.add((paused, _pause_of(await disk.read("x:call"))))
+        async with open_engine(disk, actions=actions, workflows=[CHILD]) as engine:
+            execution = await engine.execution("x")
+            with trio.move_on_after(60):
+                await (execution.wait_paused() if paused else execution.result())
+
+            assert ("PAUSED" if paused else "COMPLETED") == execution.status, write
+            assert paused == (not calls.log), write
+            if paused:
+                await execution.resume()
+
+                assert {"call": 5} == await execution.result(), write
+
+    # What it has missed is a pause, or the end of one; and sometimes nothing.
+    assert {(True, False), (False, True), (True, True), (False, False)} == seen
+
+
+def _pause_of(history: list[trioflow.events.Event]) -> bool:
+    asked = [type(event) for event in history]
+    return asked.count(events.PauseRequested) > asked.count(events.ResumeRequested)
+
+
+async def test_a_child_that_was_resumed_by_its_own_id_is_not_paused_again(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    disk = MemoryStore(clock=trio.current_time)
+    async with open_engine(disk, actions=actions, workflows=[CHILD]) as engine:
+        execution = await engine.start(parent(), execution_id="x")
+        await trio.sleep(1)
+        await execution.pause()
+        await trio.sleep(1)
+        await (await engine.execution("x:call")).resume()
+        await trio.sleep(1)
+    calls.log.clear()
+    async with open_engine(disk, actions=actions, workflows=[CHILD]) as engine:
+        child = await engine.execution("x:call")
+
+        assert 5 == await child.result()
+
+
+async def test_a_pause_from_elsewhere_reaches_the_child(
+    autojump_clock: Any, actions: list[Any]
+) -> None:
+    disk = MemoryStore(clock=trio.current_time)
+    async with open_engine(disk, actions=actions, workflows=[CHILD]) as engine:
+        execution = await engine.start(parent(), execution_id="x")
+        await trio.sleep(1)
+        requester = Requester(disk, "x", clock=trio.current_time)
+        await requester.pause()
+        await trio.sleep(1)
+
+        assert _pause_of(await disk.read("x:call"))
+
+        await requester.resume()
+        await trio.sleep(1)
+
+        assert not _pause_of(await disk.read("x:call"))
+        assert {"call": 5} == await execution.result()

@@ -339,3 +339,20 @@ def test_of_items_each_output_has_to_fit() -> None:
     bare = document({"id": "a", "for_each": for_each}, {"id": "b"})
 
     assert {"a": "COMPLETED", "b": "RUNNING"} == fork(play, "b", played=bare).statuses
+
+
+def test_what_is_kept_and_what_nothing_holds_back_make_one_group() -> None:
+    steps = [
+        {"id": "a", "depends_on": []},
+        {"id": "bad", "for_each": {"items": "${input.list}"}},
+        {"id": "c", "type": "trigger", "depends_on": ["a"]},
+    ]
+    play = Play(document(*steps), {"list": [1]})
+    play.ok("a")
+    play.bad("bad[0]")
+    made = fork(play, "bad", "c", input={"list": 5})
+
+    # `c` is looked at with `bad`, so it has ended before the failure of `bad` stops the execution.
+    assert ["FAILED", "COMPLETED"] == [
+        made.machine.state.step(step).status for step in ("bad", "c")
+    ]

@@ -21,9 +21,23 @@ if TYPE_CHECKING:
     from trioflow.engine._driver import Driver
     from trioflow.engine._engine import Engine
     from trioflow.engine._execution import Execution
+    from trioflow.kernel._apply import State
 
 Wish = c.StopChild | c.PauseChild | c.ResumeChild
 WISHES = (c.StopChild, c.PauseChild, c.ResumeChild)
+
+
+def request_for(wish: Wish, state: State, now: float) -> f.Fact | None:
+    """Return the request that a wish is, if the child is not as it is wished to be."""
+    if isinstance(wish, c.StopChild):
+        return f.Cancel(now, "its parent stops", wish.grace)
+    asked_at, heard_at = wish.asked_at, state.pause_at
+    if isinstance(wish, c.PauseChild):
+        # Whoever has resumed the child by its own id since then was heard.
+        missed = asked_at is None or heard_at is None or heard_at < asked_at
+        return f.Pause(now) if missed and not state.pause else None
+    missed = asked_at is None or heard_at is None or heard_at <= asked_at
+    return f.Resume(now) if missed and state.pause else None
 
 
 class Child:
@@ -46,21 +60,13 @@ class Child:
         free finds a child that will not take it any more.
         """
         driver = None if self._execution is None else self._execution._driver
-        fact = self._fact_for(wish)
-        if driver is None or driver.stopped.is_set():
+        if self._execution is None or driver is None or driver.stopped.is_set():
             self._wishes.append(wish)
             self._wake.set()
-        elif fact is not None:
+            return
+        fact = request_for(wish, driver.machine.state, self._engine.now())
+        if fact is not None:
             driver.tell(Request(fact))
-
-    def _fact_for(self, wish: Wish) -> f.Fact | None:
-        now = self._engine.now()
-        if isinstance(wish, c.StopChild):
-            return f.Cancel(now, "its parent stops", wish.grace)
-        if isinstance(wish, c.PauseChild):
-            return f.Pause(now)
-        paused = self._execution is not None and self._execution._machine.state.pause
-        return f.Resume(now) if paused else None
 
     def interrupt(self) -> None:
         """Interrupt the child; what follows it ends when nothing of it runs any more."""
@@ -72,10 +78,8 @@ class Child:
         command = self._command
         if self._interrupting.is_set():
             return
-        first = None
-        if self._wishes and isinstance(self._wishes[0], c.StopChild):
-            # Its parent stops already: it must not begin anything before it hears of that.
-            first = self._fact_for(self._wishes.pop(0))
+        # If its parent stops or is paused, it must not begin anything before it hears of that.
+        first = self._wishes.pop(0) if self._wishes else None
         try:
             execution = await self._engine.start_child(self._parent.head.id, command, first)
         except (NotDriven, EngineLeft):
@@ -116,7 +120,7 @@ class Child:
         )
 
     async def _carry_out(self, execution: Execution, wish: Wish) -> None:
-        fact = self._fact_for(wish)
+        fact = request_for(wish, execution._machine.state, self._engine.now())
         try:
             if fact is not None:
                 await execution.ask(fact)

@@ -27,13 +27,14 @@ from trioflow.definitions._documents import load_workflow
 from trioflow.definitions._graph import Plan
 from trioflow.definitions._model import Workflow
 from trioflow.definitions._secrets import Secrets, find_secret
+from trioflow.engine._child import Wish, request_for
 from trioflow.engine._driver import Driver
 from trioflow.engine._execution import Execution
 from trioflow.engine._finding import find_executions
 from trioflow.engine._inbox import EngineLeft, NotDriven, NotOurs
 from trioflow.engine._logs import log
 from trioflow.engine._recovery import Recovery
-from trioflow.engine._requester import as_json
+from trioflow.engine._requester import as_json, leave_request
 from trioflow.engine._retention import Sweeper
 from trioflow.engine._slots import Slots
 from trioflow.engine._statistics import Counters, Statistics
@@ -50,7 +51,7 @@ from trioflow.errors import (
 )
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
-from trioflow.kernel._commands import StartChild
+from trioflow.kernel._commands import PauseChild, StartChild, StopChild
 from trioflow.kernel._machine import Machine
 from trioflow.kernel._states import ENDED, PAUSED
 from trioflow.stores._protocol import OPEN, Head, Store
@@ -412,16 +413,17 @@ class Engine:
         return self._executions.get(execution_id)
 
     async def start_child(
-        self, parent: str, command: StartChild, first: f.Fact | None = None
+        self, parent: str, command: StartChild, wish: Wish | None
     ) -> Execution | None:
-        """Start the child execution that a step wants, or return the one that is there.
+        """Start the child execution that a step wants, or go on with the one that is there.
 
-        With a request that is to come `first`, none is started: None if there is none.
+        What its parent wishes of it comes before anything else of it. None if it was never
+        started, and is to stop.
         """
         async with self._alone_with(command.execution_id):
             head = await self.store.head(command.execution_id)
             if head is None:
-                if first is not None:
+                if isinstance(wish, StopChild):
                     return None
                 start = f.Start(
                     self.now(),
@@ -429,13 +431,26 @@ class Engine:
                     command.input,
                     parent=parent,
                     depth=command.depth,
+                    paused=isinstance(wish, PauseChild),
                 )
                 return await self._start(self._known[command.workflow], start)
             execution = self._executions.get(head.id) or self._handle(
                 head, await self.store.read(head.id)
             )
-            if execution.status not in ENDED and execution._driver is None:
+            if execution.status in ENDED:
+                return execution
+            state = execution._machine.state
+            first = None if wish is None else request_for(wish, state, self.now())
+            try:
+                if isinstance(first, (f.Pause, f.Resume)) and execution._driver is None:
+                    # It is as if somebody had left it in the store while no engine was open.
+                    await leave_request(self.store, execution.id, first)
+                    first = None
                 await self._continue(execution, first)
+            except InvalidRequest:
+                # It stops, or is as it is wished to be, by what others have left for it.
+                if execution._driver is None:
+                    await self._continue(execution)
             return execution
 
     async def interrupt(self, execution: Execution) -> None:

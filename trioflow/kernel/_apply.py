@@ -143,10 +143,10 @@ class State(Blank):
         self.signalled.append(event.name)
 
     def _pause_requested(self, event: e.PauseRequested) -> None:
-        self.pause = True
+        self.pause, self.pause_at = True, event.at
 
     def _resume_requested(self, event: e.ResumeRequested) -> None:
-        self.pause = False
+        self.pause, self.pause_at = False, event.at
         # What was ready and could not start is looked at again.
         self.groups.append(
             [

@@ -72,6 +72,8 @@ class Blank:
         # What has been asked for.
         self.cancel: e.CancelRequested | None = None
         self.pause = False
+        # When it was paused, or resumed, last.
+        self.pause_at: float | None = None
         self.signals: dict[str, Any] = {}
         # In the order of the document.
         self.decisions: dict[str, Any] = {}

@@ -84,16 +84,22 @@ class StopChild(Command):
 
 @attrs.frozen
 class PauseChild(Command):
-    """Pause the child execution, unless it is."""
+    """Pause the child execution, unless it is.
+
+    With `asked_at`, the child may have heard of it before a crash: what its own history says
+    counts, if its last pause or resume is not before that instant (R28).
+    """
 
     address: Address
+    asked_at: float | None = None
 
 
 @attrs.frozen
 class ResumeChild(Command):
-    """End the pause of the child execution, if it is paused."""
+    """End the pause of the child execution, if it is paused; `asked_at` as in `PauseChild`."""
 
     address: Address
+    asked_at: float | None = None
 
 
 @attrs.frozen

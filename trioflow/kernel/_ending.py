@@ -29,12 +29,11 @@ class Ending(Beginning):
             if unit.child is None or unit.child.stop not in (None, "grace"):
                 continue
             unit.child.stop = self._why_stopped(unit.child)
-            address = f.Address(unit.id, "step", unit.item)
-            wishes += self._child_wish(unit) or [c.ResumeChild(address)]
+            wishes += self._child_wish(unit)
         return wishes
 
-    def _child_wish(self, unit: Unit) -> list[c.Command]:
-        """Return what keeps a child from going on as it would by itself, if anything does."""
+    def _child_wish(self, unit: Unit, missed: bool = False) -> list[c.Command]:
+        """Return what a child has to be told, with its instant if it may have `missed` it."""
         assert unit.child is not None
         address = f.Address(unit.id, "step", unit.item)
         why, stopping = self._why_stopped(unit.child), self.state.stopping
@@ -43,7 +42,11 @@ class Ending(Beginning):
             return [c.StopChild(address, None if left == float("inf") else left)]
         if why is not None:
             return [c.StopChild(address, 0.0)]
-        return [c.PauseChild(address)] if self.state.pause else []
+        asked_at = self.state.pause_at
+        if asked_at is None:
+            return []
+        wish = c.PauseChild if self.state.pause else c.ResumeChild
+        return [wish(address, asked_at if missed else None)]
 
     # ---- stopping ----
 

@@ -50,13 +50,17 @@ class Fact:
 
 @attrs.frozen
 class Start(Fact):
-    """Begin an execution. The keys of `input` replace the document's defaults."""
+    """Begin an execution. The keys of `input` replace the document's defaults.
+
+    If it is `paused` it has a pause before anything of it starts.
+    """
 
     execution_id: str
     input: Mapping[str, Any] = attrs.field(factory=dict)
     labels: Mapping[str, str] = attrs.field(factory=dict)
     parent: str | None = None
     depth: int = 0
+    paused: bool = False
 
 
 @attrs.frozen

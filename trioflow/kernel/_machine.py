@@ -174,7 +174,7 @@ class Machine(Ending):
             series = unit.current
             if unit.child is not None:
                 found.append(self._child_command(unit))
-                found += self._child_wish(unit)
+                found += self._child_wish(unit, missed=True)
             elif series is None or (unit.status != RUNNING and unit.undo is None):
                 continue
             elif series.phase == QUEUED and not self._held:
@@ -218,6 +218,11 @@ class Machine(Ending):
         self._line_up()
         if isinstance(fact, f.Recovered):
             self._commands = list(self.outstanding())
+        elif isinstance(fact, f.Check) and self.state.stopping is None:
+            # Somebody else may have asked for a pause, or for its end.
+            for unit in self._units():
+                if unit.child is not None:
+                    self._commands += self._child_wish(unit, missed=True)
         return Turn(tuple(self._recorded), tuple(self._commands), refused)
 
     def request(self, request: f.Fact) -> tuple[e.Event, ...]:
@@ -235,6 +240,8 @@ class Machine(Ending):
     def _start(self, fact: f.Start) -> None:
         defaults = self.plan.workflow.input or {}
         self._begin(fact, {**defaults, **fact.input}, parent=fact.parent, depth=fact.depth)
+        if fact.paused:
+            self._record(e.PauseRequested)
 
     def _begin(self, fact: f.Start | f.Fork, input: Mapping[str, Any], **fields: Any) -> None:
         if self.state.status != PENDING:
@@ -271,6 +278,10 @@ class Machine(Ending):
                 again |= with_all_after(self.plan, [record.id])
                 continue
             self._keep(old, record, mine)
+        # Everything that is kept is there before anything is looked at (R30).
+        ready = {index for group in self.state.groups for index in group}
+        self.state.groups.clear()
+        self.state.groups.append(sorted(ready))
 
     def _keep(self, old: State, record: StepRecord, mine: StepRecord) -> None:
         event_type, fields = kept_end(old, record)
