@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -720,3 +721,17 @@ async def test_what_is_handed_on_does_not_become_deeper_and_deeper(
         failure = failure.causes[0]
 
     assert "is nested more than 200 deep" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("store", "message"),
+    (
+        (Path("orders.db"), r"not PosixPath; write f'sqlite:\{path\}' for this file: 'orders.db'"),
+        (5, "named by a text, like 'sqlite:orders.db', or is a `Store`, not int"),
+        (None, "not NoneType"),
+    ),
+)
+async def test_what_is_no_store(store: Any, message: str) -> None:
+    with pytest.raises(trioflow.InvalidRequest, match=message):
+        async with open_engine(store):
+            pass

@@ -29,16 +29,11 @@ class TrickyStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__(clock=trio.current_time)
-        self.disk_fails = False
+        self.disk_fails = ""
         self.interrupts = False
         self.gone: set[str] = set()
         self.pages_later = 0.0
         self.taken_by = ""
-
-    async def head(self, execution_id: str) -> Head | None:
-        if self.disk_fails:
-            raise trioflow.StoreError("the disk is broken")
-        return await super().head(execution_id)
 
     async def heads(self, **options: Any) -> list[Head]:
         if options.get("before") is not None:
@@ -46,9 +41,15 @@ class TrickyStore(MemoryStore):
         return await super().heads(**options)
 
     async def read(self, execution_id: str, after: int = 0) -> list[Any]:
+        self._fail("read")
         return [] if execution_id in self.gone else await super().read(execution_id, after)
 
+    def _fail(self, what: str) -> None:
+        if self.disk_fails == what:
+            raise trioflow.StoreError("the disk is broken")
+
     async def commit(self, head: Head, events: Sequence[Any], *, owned: bool = True) -> None:
+        self._fail("commit")
         if self.interrupts:
             self.interrupts = False
             _interrupt()
@@ -87,10 +88,13 @@ def test_an_interrupt_from_the_keyboard_leaves_as_itself(actions: list[Any]) -> 
         trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
-async def test_a_broken_disk_is_told_once(autojump_clock: Any, actions: list[Any]) -> None:
+@pytest.mark.parametrize("what", ("read", "commit"))
+async def test_a_broken_disk_is_told_once(
+    autojump_clock: Any, actions: list[Any], what: str
+) -> None:
     store = TrickyStore()
     await _leave(store, actions, 3)
-    store.disk_fails = True
+    store.disk_fails = what
     with pytest.raises(trioflow.StoreError, match="the disk is broken"):
         async with open_engine(store, actions=actions):
             pytest.fail("nothing could be continued")

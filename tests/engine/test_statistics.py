@@ -487,10 +487,10 @@ def test_no_more_than_so_many_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for workflow in "abcd":
         for seq, step in enumerate(("s1", "s2"), 1):
             failure = e.Failure(f"code-{workflow}", "no")
-            counters.add(workflow, workflow, e.AttemptFailed(seq, 0.0, step, 1, failure))
+            counters.add(workflow, workflow, [e.AttemptFailed(seq, 0.0, step, 1, failure)])
     for seq in range(3, 6):
         failure = e.Failure(f"code-{seq}", "no")
-        counters.add("a", "a", e.AttemptFailed(seq, 0.0, "s1", 1, failure))
+        counters.add("a", "a", [e.AttemptFailed(seq, 0.0, "s1", 1, failure)])
     found = counters.statistics(since=0.0).workflows
 
     assert ["*", "a", "b"] == list(found)
@@ -508,7 +508,7 @@ def test_each_event_once() -> None:
     ]
     counters.remember("x", history[:2])
     for event in history * 2:
-        counters.add("x", "w", event)
+        counters.add("x", "w", [event])
     found = counters.statistics(since=0.0)
 
     assert 1 == found.events
@@ -526,7 +526,7 @@ def test_clocks_that_disagree() -> None:
         e.StepCompleted(5, 110.0, "b"),
     ]
     for event in history:
-        counters.add("x", "w", event)
+        counters.add("x", "w", [event])
     steps = counters.statistics(since=0.0).workflows["w"].steps
 
     assert [0.0, 0.0] == [step.duration.max for step in steps.values()]

@@ -58,10 +58,10 @@ def test_a_missing_row_is_a_protocol_error(table: Table, event_type: type[e.Even
     event = event_type.__new__(event_type)
     for status, row in table.items():
         if event_type in row:
-            assert row[event_type] == next_status(table, status, event, "it")
+            assert row[event_type] == next_status(table, status, event, "step", "it")
         else:
-            with pytest.raises(ProtocolError, match=f"cannot happen to it, which is {status}"):
-                next_status(table, status, event, "it")
+            with pytest.raises(ProtocolError, match=f"to step 'it', which is {status}"):
+                next_status(table, status, event, "step", "it")
 
 
 def test_the_table_of_connections() -> None:

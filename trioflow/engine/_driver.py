@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ class Driver:
         engine: Engine,
         machine: Machine,
         head: Head,
-        publish: Callable[[Machine, Head, Iterable[e.Event]], None],
+        publish: Callable[[Machine, Head, Sequence[e.Event]], None],
     ) -> None:
         self.machine = machine
         self.head = head

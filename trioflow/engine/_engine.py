@@ -375,20 +375,21 @@ class Engine:
             self.logger.warning("secret %s cannot be had: %s", name, type(error).__name__)
             return None
 
-    def notify(self, execution: Execution, events: Iterable[e.Event]) -> None:
+    def notify(self, execution: Execution, events: Sequence[e.Event]) -> None:
         """Tell the log and the observers what has become durable."""
         self._executions.setdefault(execution.id, execution)
         if execution.status in ENDED:
             self._sweeper.note_end(execution.status)
+        execution_id, workflow = execution.id, execution.workflow
+        self.counters.add(execution_id, workflow, events)
         for event in events:
-            self.counters.add(execution.id, execution.workflow, event)
-            log(self.logger, execution.id, execution.workflow, event)
+            log(self.logger, execution_id, workflow, event)
             for observer in self._observers:
                 try:
-                    observer(execution.id, event)
+                    observer(execution_id, event)
                 except Exception:
                     self.logger.exception(
-                        "an observer failed on %s", event.type, extra={"execution_id": execution.id}
+                        "an observer failed on %s", event.type, extra={"execution_id": execution_id}
                     )
 
     def workflow(self, workflow: Workflow | str | Path | Mapping[str, Any]) -> Workflow:
@@ -486,10 +487,14 @@ class Engine:
         execution: Execution,
         request: f.Fact | None = None,
         *,
+        claimed: Head | None = None,
         read: Sequence[e.Event] | None = None,
         machine: Machine | None = None,
     ) -> Driver:
-        """Claim an execution and drive it on; `machine` is one that was made of what was `read`."""
+        """Drive an execution on that is `claimed`, or claim it.
+
+        `machine` is one that was made of what was `read`.
+        """
         running = self._drivers.get(execution.id)
         if running is not None:
             if not running.stopped.is_set():
@@ -500,7 +505,7 @@ class Engine:
         if self._leaving.is_set():
             raise EngineLeft("the engine is being left; open one to continue")
         self.check(execution._machine.plan.workflow)
-        head = await self._claim(execution.id)
+        head = await self._claim(execution.id) if claimed is None else claimed
         events = read
         if events is None or len(events) != head.seq:
             events, machine = await self.store.read(execution.id), None

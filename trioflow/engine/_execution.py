@@ -385,7 +385,7 @@ class Execution:
 
     # ---- what the driver says ----
 
-    def _publish(self, machine: Machine, head: Head, events: Iterable[e.Event]) -> None:
+    def _publish(self, machine: Machine, head: Head, events: Sequence[e.Event]) -> None:
         self._machine = machine
         self._head = head
         before, self._status = self._status, head.status

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -111,7 +112,7 @@ async def _open(
     for workflow in known:
         registry.add(workflow.functions.values())
     body_error: BaseException | None = None
-    async with open_store(store) if isinstance(store, str) else store as opened:
+    async with open_store(store) if isinstance(store, str) else _checked(store) as opened:
         engine = engine_type(
             opened,
             registry,
@@ -145,3 +146,14 @@ async def _open(
             raise cause from cause.__cause__
     if body_error is not None:
         raise body_error
+
+
+def _checked(store: Any) -> Store:
+    if hasattr(type(store), "__aenter__"):
+        checked: Store = store
+        return checked
+    advice = f"; write f'sqlite:{{path}}' for this file: {str(store)!r}"
+    raise InvalidRequest(
+        "a store is named by a text, like 'sqlite:orders.db', or is a `Store`, "
+        f"not {type(store).__name__}{advice if isinstance(store, Path) else ''}"
+    )

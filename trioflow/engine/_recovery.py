@@ -155,7 +155,7 @@ class Recovery:
                     self._engine.owner, ttl=self._engine._lease, limit=len(found), ids=found.keys()
                 )
                 done = await self._recover_each(
-                    [found[head.id] for head in claimed if head.id in found]
+                    [(head, found[head.id]) for head in claimed if head.id in found]
                 )
                 recovered += [one.execution for one in found.values() if one.execution.id in done]
             before = page[-1].id
@@ -195,7 +195,7 @@ class Recovery:
             # been seen is passed over.
             return await self._engine.store.heads(status=status)
 
-    async def _recover_each(self, claimed: Iterable[_Found]) -> set[str]:
+    async def _recover_each(self, claimed: Iterable[tuple[Head, _Found]]) -> set[str]:
         """Continue executions side by side; return the ids of those that are. One error is enough.
 
         It leaves as itself: whoever opens an engine on a broken disk, or interrupts it by the
@@ -204,8 +204,8 @@ class Recovery:
         done: set[str] = set()
         try:
             async with trio.open_nursery() as nursery:
-                for one in claimed:
-                    nursery.start_soon(self._recover, one, done)
+                for head, one in claimed:
+                    nursery.start_soon(self._recover, head, one, done)
         except BaseExceptionGroup as group:
             cause = cause_of(group)
             if cause is None:
@@ -213,11 +213,13 @@ class Recovery:
             raise cause from cause.__cause__
         return done
 
-    async def _recover(self, one: _Found, done: set[str]) -> None:
+    async def _recover(self, head: Head, one: _Found, done: set[str]) -> None:
         execution = one.execution
         try:
             async with self._engine._alone_with(execution.id):
-                await self._engine._continue(execution, read=one.events, machine=one.machine)
+                await self._engine._continue(
+                    execution, claimed=head, read=one.events, machine=one.machine
+                )
         except (Conflict, InvalidRequest, NotDriven):
             # It has ended meanwhile, or another engine was faster after all.
             return

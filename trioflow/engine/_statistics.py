@@ -383,18 +383,19 @@ class Counters:
         for event in events:
             track.take(event)
 
-    def add(self, execution_id: str, workflow: str, event: e.Event) -> None:
-        """Count an event; one that was counted or remembered already is not counted again."""
+    def add(self, execution_id: str, workflow: str, events: Iterable[e.Event]) -> None:
+        """Count events; what was counted or remembered already is not counted again."""
         track = self._tracks.get(execution_id)
         if track is None:
             track = self._tracks[execution_id] = _Track()
-        if event.seq <= track.seq:
-            return
-        self.events += 1
-        seconds = track.take(event)
-        counts = _COUNTED.get(type(event))
-        if counts is not None:
-            counts(self, self._workflow(workflow), track, event, seconds)
+        for event in events:
+            if event.seq <= track.seq:
+                continue
+            self.events += 1
+            seconds = track.take(event)
+            counts = _COUNTED.get(type(event))
+            if counts is not None:
+                counts(self, self._workflow(workflow), track, event, seconds)
 
     def forget(self, execution_id: str) -> None:
         """Drop what is known of an execution under way; what it has done stays counted."""
@@ -548,8 +549,7 @@ async def statistics_of(
             # The last one of the page before was deleted meanwhile, and so were all older ones.
             break
         for head in page:
-            for event in await store.read(head.id):
-                counters.add(head.id, head.workflow, event)
+            counters.add(head.id, head.workflow, await store.read(head.id))
             counters.forget(head.id)
             since = head.created if since is None else min(since, head.created)
         if not page:

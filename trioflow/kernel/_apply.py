@@ -44,13 +44,15 @@ from trioflow.kernel._states import (
 EXECUTION_TIMEOUT, GRACE, STEP_TIMEOUT, WAKE = range(4)
 
 # What somebody asked for may be recorded by another process, and acted upon only later.
-_REQUESTS = (
-    e.InputReceived,
-    e.DecisionsReceived,
-    e.SignalReceived,
-    e.PauseRequested,
-    e.ResumeRequested,
-    e.CancelRequested,
+_REQUESTS = frozenset(
+    {
+        e.InputReceived,
+        e.DecisionsReceived,
+        e.SignalReceived,
+        e.PauseRequested,
+        e.ResumeRequested,
+        e.CancelRequested,
+    }
 )
 
 
@@ -59,10 +61,10 @@ class State(Blank):
 
     def apply(self, event: e.Event) -> None:
         """Change the state as the event says. `ProtocolError` if it cannot happen now."""
-        self.status = next_status(EXECUTION, self.status, event, f"execution {self.id!r}")
+        self.status = next_status(EXECUTION, self.status, event, "execution", self.id)
         self.seq = event.seq
         self.now = event.at
-        if not isinstance(event, _REQUESTS):
+        if type(event) not in _REQUESTS:
             self.asked_at = None
         elif self.asked_at is None:
             self.asked_at = event.at
@@ -171,7 +173,7 @@ class State(Blank):
         """Give the event's step its next status, and keep the counters."""
         record = self.step(event.step)
         before = record.status
-        after = next_status(STEP, before, event, f"step {record.id!r}")
+        after = next_status(STEP, before, event, "step", event.step)
         if after is not before:
             record.status = after
             self.running += (after == RUNNING) - (before == RUNNING)

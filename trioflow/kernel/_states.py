@@ -152,12 +152,15 @@ CONDITION_DECIDES: Mapping[str, Mapping[str, bool]] = {
 }
 
 
-def next_status(table: Table, status: str, event: e.Event, who: str) -> str:
-    """Return the status after `event`, or raise `ProtocolError` if there is no such row."""
+def next_status(table: Table, status: str, event: e.Event, kind: str, name: str) -> str:
+    """Return the status after `event`, or raise `ProtocolError` if there is no such row.
+
+    `kind` and `name` say whose status it is.
+    """
     found = table[status].get(type(event))
     if found is None:
         raise ProtocolError(
-            f"{event.type} cannot happen to {who}, which is {status}; please report this"
+            f"{event.type} cannot happen to {kind} {name!r}, which is {status}; please report this"
         )
     return found
 

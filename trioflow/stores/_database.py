@@ -87,9 +87,10 @@ _ROOT = """
     )
     SELECT key FROM up WHERE parent IS NULL OR parent NOT IN (SELECT id FROM executions)
 """
-_FAMILY = """
+# `:roots` is a JSON list of keys: a statement has only so many parameters.
+_FAMILIES = """
     WITH RECURSIVE family (key, id) AS (
-        SELECT key, id FROM executions WHERE key = :root
+        SELECT key, id FROM executions WHERE key IN (SELECT value FROM json_each(:roots))
         UNION
         SELECT executions.key, executions.id FROM family JOIN executions ON parent = family.id
     )
@@ -190,38 +191,36 @@ class Claim:
 
     def apply(self, writer: Writer) -> list[Head]:
         """Return the heads of all that were claimed, oldest first."""
-        claimed: list[tuple[Any, ...]] = []
-        for root in self._roots(writer):
-            claimed += writer.execute(
-                f"""
-                {_FAMILY} UPDATE executions SET owner = :owner, fence = fence + 1
-                WHERE key IN (SELECT key FROM family) AND {_CLAIMABLE}
-                RETURNING key, {_COLUMNS}
-                """,
-                {"root": root, "owner": self.owner, "now": self.now},
-            ).fetchall()
+        claimed = writer.execute(
+            f"""
+            {_FAMILIES} UPDATE executions SET owner = :owner, fence = fence + 1
+            WHERE key IN (SELECT key FROM family) AND {_CLAIMABLE}
+            RETURNING key, {_COLUMNS}
+            """,
+            {"roots": json.dumps(self._roots(writer)), "owner": self.owner, "now": self.now},
+        ).fetchall()
         Renew(self.owner, self.alive_until).apply(writer)
         return [_head(row[1:]) for row in sorted(claimed)]
 
-    def _roots(self, writer: Writer) -> Collection[int]:
-        if self.ids is None:
-            keys = writer.execute(
-                f"SELECT key FROM executions WHERE due <= :now AND {_CLAIMABLE} ORDER BY key",
-                {"now": self.now},
-            ).fetchall()
-        else:
-            query = f"SELECT key FROM executions WHERE id = :id AND {_CLAIMABLE}"
-            keys = sorted(
-                row
-                for wanted in self.ids
-                for row in writer.execute(query, {"id": wanted, "now": self.now}).fetchall()
-            )
+    def _roots(self, writer: Writer) -> list[int]:
+        condition, ids = "due <= :now", "[]"
+        if self.ids is not None:
+            condition, ids = "id IN (SELECT value FROM json_each(:ids))", json.dumps([*self.ids])
+        found = writer.execute(
+            f"""
+            SELECT key, parent FROM executions WHERE {condition} AND {_CLAIMABLE} ORDER BY key
+            """,
+            {"ids": ids, "now": self.now},
+        ).fetchall()
         roots: dict[int, None] = {}
-        for key in keys:
+        for key, parent in found:
             if len(roots) >= self.limit:
                 break
-            roots.update((root, None) for (root,) in writer.execute(_ROOT, key).fetchall())
-        return roots
+            if parent is None:
+                roots[key] = None
+            else:
+                roots.update((root, None) for (root,) in writer.execute(_ROOT, (key,)).fetchall())
+        return list(roots)
 
 
 @attrs.define(eq=False)
@@ -252,10 +251,10 @@ class Delete:
             return
         family = writer.execute(
             f"""
-            {_FAMILY} SELECT key, id, status, document FROM executions
+            {_FAMILIES} SELECT key, id, status, document FROM executions
             WHERE key IN (SELECT key FROM family)
             """,
-            {"root": root},
+            {"roots": json.dumps([root])},
         ).fetchall()
         for _, execution_id, status, _ in family:
             refuse_open(execution_id, status)
