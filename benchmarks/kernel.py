@@ -59,7 +59,7 @@ def execute(plan: Plan) -> list[e.Event]:
     while queued or running:
         if queued and len(running) < LIMIT:
             running.append(queued.popleft())
-            tell(f.SlotTaken(0.0, running[-1].address, running[-1].attempt))
+            tell(f.SlotsTaken(0.0, ((running[-1].address, running[-1].attempt),)))
         else:
             ended = running.popleft()
             tell(f.AttemptReturned(0.0, ended.address, ended.attempt, {"n": 1}))

@@ -9,7 +9,7 @@ from typing import Any
 from harness._scenario import Raises, Returns, seconds_of
 from harness.oracle._document import Repeats
 from harness.oracle._state import RUNNING, Attempt, Failure, Run, Unit
-from harness.oracle._world import ANSWER, DEADLINE, World
+from harness.oracle._world import ANSWER, DEADLINE, SAME, World
 
 # R24: how long an undo may take if nothing else says so.
 _UNDO_TIMEOUT = 15 * 60.0
@@ -80,7 +80,7 @@ def begin(world: World, run: Run, unit: Unit) -> None:
         unit.first_start = world.now
     name = run.prefix + unit.label
     behaviour = world.scenario.behaviour(name, number)
-    unit.current = attempt = Attempt(name, number, world.now, behaviour)
+    unit.current = attempt = Attempt(name, number, world.now, behaviour, between=world.stops_one)
     world.calls.append((world.now, name, number, _revealed(unit)))
     ends = world.now + seconds_of(behaviour, name, number)
     world.at(ends, ANSWER, lambda: _answers(world, run, unit, attempt))
@@ -158,9 +158,21 @@ def ask(world: World, run: Run, unit: Unit, reason: str) -> None:
 
     def stopped() -> None:
         if unit.current is asked and not asked.gone:
+            world.stops_one = True
             world.over(run, unit, asked, Failure("stopped"), None)
+            world.stops_one = False
 
     world.at(world.now, ANSWER, stopped)
+
+
+def has_just_begun(world: World, unit: Unit) -> None:
+    """Note that an attempt has begun after one that was stopped, and before the next one.
+
+    R8: whether slots are given between these two facts of one instant is not defined.
+    """
+    attempt = unit.current
+    if attempt is not None and attempt.between and world.now - attempt.started_at < SAME:
+        world.note_undefined(attempt.name)
 
 
 # ---- repeating ----

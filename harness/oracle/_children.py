@@ -79,7 +79,7 @@ class Family(Working):
             # It was started and stopped in one transaction: it runs nothing. The engine calls its
             # first steps all the same, so that what follows is not compared.
             child.status = RUNNING
-            self.world.child_ends += [(self.world.now, child.id)] * 2
+            self.world.note_undefined(child.id)
         self.world.at(self.world.now, TIMER, lambda: self.fact(child, what))
 
     def pause_child(self, child: Run) -> None:
@@ -167,7 +167,7 @@ class Family(Working):
             if len(failed) > 1 and any(unit.index is not None for unit in failed):
                 # Whether the steps of such items end before the execution begins to stop is not
                 # defined: what follows is not compared.
-                self.world.child_ends += [(self.world.now, run.id)] * 2
+                self.world.note_undefined(run.id)
             # R8: in the order of the document, at the instant of opening.
             run.queue = [
                 (run.transaction, unit) for unit in run.units() if unit.wants and not run.pause
@@ -185,7 +185,7 @@ class Family(Working):
             elif unit.child_asked is not None and not child.ended and child.stopping is None:
                 # It has not been told yet; nothing of it is made again first. The page does not
                 # say so: what follows is not compared.
-                self.world.child_ends += [(self.world.now, child.id)] * 2
+                self.world.note_undefined(child.id)
                 grace = run.stopping.grace_end - self.world.now if run.stopping else 0.0
                 self.stop_child(unit, "", 0.0 if unit.child_asked != "grace" else grace)
             elif not child.ended:

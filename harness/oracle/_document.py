@@ -17,6 +17,7 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 
 from harness._formats import FORMATS
+from harness._remembered import Remembered
 from harness.oracle._reading import Names, Node, read_condition, steps_of, steps_of_template
 
 Document = Mapping[str, Any]
@@ -327,16 +328,18 @@ def _fields(document: Document) -> Iterator[dict[str, Any]]:
 
 
 def graph_of(document: Document) -> Graph:
-    """Return the graph that a valid document means; what was read lately is not read again.
-
-    It is known by its text: hundreds of scenarios have the same document.
-    """
-    return _graph_of(json.dumps(document, default=dict))
+    """Return the graph that a valid document means; what was read lately is not read again."""
+    return _graph_of(document)
 
 
 @lru_cache(maxsize=16)
-def _graph_of(text: str) -> Graph:
+def _graph_of_text(text: str) -> Graph:
     return read_document(json.loads(text))
+
+
+_graph_of: Remembered[Graph] = Remembered(
+    lambda document: _graph_of_text(json.dumps(document, default=dict)), 16
+)
 
 
 def read_document(document: Document) -> Graph:

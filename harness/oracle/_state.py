@@ -49,6 +49,8 @@ class Attempt:
     timed_out: bool = False
     # Its process is gone: "crash" or "interrupt".
     gone: str | None = None
+    # It got a slot that a stopped attempt has left; others may stop at the same instant.
+    between: bool = False
 
 
 @attrs.define(eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from harness.oracle._attempts import ask, drop, queue, repeat_at
+from harness.oracle._attempts import ask, drop, has_just_begun, queue, repeat_at
 from harness.oracle._conditions import Absent, resolve
 from harness.oracle._ending import end_step
 from harness.oracle._state import (
@@ -48,6 +48,7 @@ def begin_stopping(
     run.groups.clear()
     run.waiting_edges.clear()
     for unit in run.units():
+        has_just_begun(world, unit)
         drop(world, run, unit)
     for found in run.in_order():
         if not found.ended:

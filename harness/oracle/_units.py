@@ -272,16 +272,15 @@ def items_go_on(world: World, run: Run, found: StepRun) -> None:
     if all(unit.status in ENDED for unit in found.units):
         _end_items(run, found)
     else:
-        _show(run, found)
+        _show(world, found)
 
 
 def _end_items(run: Run, found: StepRun) -> None:
     outputs = [unit.output if unit.status == COMPLETED else None for unit in found.units]
     cut = any(unit.status == CANCELLED for unit in found.units)
-    # R19: if no item was cut short the step ends as it would have without.
-    if found.first_failure is not None and (
-        found.cut_by is None or not cut or run.stopping is not None
-    ):
+    # R19: what was first to cut items short names the end; after that no item fails by itself.
+    # If no item was cut short the step ends as it would have without.
+    if found.first_failure is not None:
         end_step(run, found, FAILED, failure=found.first_failure)
     elif cut and found.cut_by == STEP_TIMEOUT:
         end_step(run, found, FAILED, failure=Failure(STEP_TIMEOUT))
@@ -303,17 +302,10 @@ def refresh(world: World, run: Run, unit: Unit) -> None:
         found.status = unit.status
         _stand_still(world, found, unit.awaits_decision)
     else:
-        _show(run, found)
-        waiting = [each for each in found.units if each.status == PAUSED]
-        # R14: only while the step as a whole is PAUSED, and for decisions.
-        _stand_still(
-            world,
-            found,
-            found.status == PAUSED and all(each.awaits_decision for each in waiting),
-        )
+        _show(world, found)
 
 
-def _show(run: Run, found: StepRun) -> None:
+def _show(world: World, found: StepRun) -> None:
     statuses = {unit.status for unit in found.units}
     # R9: RUNNING as long as one of its items is.
     if RUNNING in statuses:
@@ -321,6 +313,10 @@ def _show(run: Run, found: StepRun) -> None:
     elif PAUSED in statuses:
         found.status = PAUSED
     # Else a pause holds back the items that are left, and the step stays what it was.
+    waiting = [each for each in found.units if each.status == PAUSED]
+    # R14: only while the step as a whole is PAUSED, and for decisions.
+    decisions = bool(waiting) and all(each.awaits_decision for each in waiting)
+    _stand_still(world, found, found.status == PAUSED and decisions)
 
 
 def _stand_still(world: World, found: StepRun, still: bool) -> None:

@@ -44,6 +44,8 @@ class World:
     child_ends: list[tuple[float, str]] = attrs.field(factory=list)
     # The recorded instants at which the clock is still to be looked at; a heap.
     ticks: list[float] = attrs.field(factory=list)
+    # Whether the fact that is worked off is an attempt that was stopped.
+    stops_one: bool = False
     # What the oracle does when an attempt has its slot, and when it has ended.
     start: Callable[[Run, Unit], None] = attrs.field(init=False)
     over: Callable[[Run, Unit, Attempt, Failure | None, Any], None] = attrs.field(init=False)
@@ -83,6 +85,10 @@ class World:
     def note_fact(self, what: str) -> None:
         """Remember that a fact came from outside, now."""
         self.facts_at.append((self.now, what))
+
+    def note_undefined(self, what: str) -> None:
+        """Remember that the page leaves open what comes of this: it is not compared."""
+        self.child_ends += [(self.now, what)] * 2
 
     def ties(self) -> list[tuple[float, str, str]]:
         """Return the facts that coincide, so that their order is not defined (R14)."""

@@ -8,13 +8,16 @@ from functools import lru_cache
 from typing import Any
 
 import trioflow
+from harness._remembered import Remembered
 
 
 def loaded(document: Mapping[str, Any]) -> trioflow.Workflow:
-    """Return the workflow of a document; raises `trioflow.DefinitionError`.
+    """Return the workflow of a document; raises `trioflow.DefinitionError`."""
+    return _loaded(document)
 
-    It is known again by what is in it, and not by its identity: somebody may have changed it.
-    """
+
+def _load_document(document: Mapping[str, Any]) -> trioflow.Workflow:
+    """Load a document, unless one with the same text was loaded lately."""
     try:
         text = json.dumps(document, allow_nan=False, check_circular=False)
     except (TypeError, ValueError, RecursionError):
@@ -27,3 +30,6 @@ def loaded(document: Mapping[str, Any]) -> trioflow.Workflow:
 @lru_cache(maxsize=64)
 def _load(text: str) -> trioflow.Workflow:
     return trioflow.load_workflow(json.loads(text))
+
+
+_loaded = Remembered(_load_document, 64)

@@ -37,6 +37,7 @@ from harness.playing._loading import loaded
 from harness.playing._seen import (
     ENDED,
     Death,
+    Histories,
     Observed,
     connections_of,
     every_history,
@@ -46,11 +47,21 @@ from harness.playing._seen import (
     unrecorded_calls,
 )
 from harness.playing._stage import DyingStore, Gone, id_of
+from trioflow import events
 from trioflow.events import Event
 from trioflow.stores import MemoryStore, Store
 
 # The engine's own end of time, in tests, is not much later.
 _FOR_EVER = 9e8
+
+# With these an execution changes its status, so that the next act may have its turn.
+_STATUS_CHANGES = (
+    events.ExecutionPaused,
+    events.ExecutionResumed,
+    events.ExecutionCompleted,
+    events.ExecutionFailed,
+    events.ExecutionCancelled,
+)
 
 
 @attrs.define(eq=False)
@@ -80,12 +91,16 @@ class Player:
     # Set once there is an execution to which something can be done.
     _exists: trio.Event = attrs.field(factory=trio.Event)
     _changed: trio.Event = attrs.field(factory=trio.Event)
+    # For that event.
+    _waiting: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     store: DyingStore = attrs.field(init=False)
+    histories: Histories = attrs.field(init=False)
     _engine: trioflow.Engine = attrs.field(init=False)
     _nursery: trio.Nursery = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.actors.began = self._began
+        self.histories = Histories(self.disk, self.written)
 
     async def play(self) -> Observed:
         """Play it to its end, and return what was seen."""
@@ -94,7 +109,7 @@ class Player:
             more = await self._with_an_engine()
             await trio.sleep(self._down if more else 0)
         await self._judge_head()
-        histories = await every_history(self.disk)
+        histories = await every_history(self.histories)
         self.actors.witness.look_at_histories(histories)
         return Observed(
             tuple(self.phases),
@@ -172,7 +187,7 @@ class Player:
             self._exists.set()
             await self._to_the_end()
             if self._execution.status in ENDED and not self._leaves():
-                await self.actors.witness.look_at_end(self._engine, self.disk)
+                await self.actors.witness.look_at_end(self._engine, self.histories)
         if self._leave == "crash":
             raise Gone
 
@@ -200,11 +215,10 @@ class Player:
             if ended and not any(isinstance(act.moment, AtTime) for act in self.acts):
                 break
             self._changed = trio.Event()
-            # What runs will end; if nothing says when, that is a deadlock, and the clock says so.
-            endless = status == "RUNNING" and not self.actors.asleep
-            with trio.move_on_at(float("inf") if endless else _FOR_EVER) as waiting:
+            with trio.CancelScope() as self._waiting:
+                self._wait_as_long_as_it_may_take()
                 await self._changed.wait()
-            if waiting.cancelled_caught:
+            if self._waiting.cancelled_caught:
                 break
         if not self.store.dead or self._leave:
             await self._tell()
@@ -212,14 +226,27 @@ class Player:
     def _leaves(self) -> bool:
         return self._leave != ""
 
+    def _wait_as_long_as_it_may_take(self) -> None:
+        """Give the waiting a deadline: it is called whenever what runs has changed.
+
+        What runs will end; if nothing says when, that is a deadlock, and the clock says so.
+        """
+        assert self._execution is not None
+        endless = self._execution.status == "RUNNING" and not self.actors.asleep
+        self._waiting.deadline = float("inf") if endless else _FOR_EVER
+
     def _observe(self, execution_id: str, event: Event) -> None:
         self.actors.witness.observe(execution_id, event, self.written)
-        self._changed.set()
+        if isinstance(event, _STATUS_CHANGES):
+            self._changed.set()
+        elif self._execution is not None:
+            self._wait_as_long_as_it_may_take()
 
     # ---- acts ----
 
     def _began(self, name: str, attempt: int, seconds: float) -> None:
-        self._changed.set()
+        if self._execution is not None:
+            self._wait_as_long_as_it_may_take()
         for act in self.acts:
             moment = act.moment
             if isinstance(moment, During) and (moment.step, moment.attempt) == (name, attempt):
@@ -299,10 +326,10 @@ class Player:
     async def _tell(self) -> None:
         """Note what is seen of the execution now, as a phase."""
         assert self._execution is not None
-        history = await self.disk.read(self.current)
+        history = await self.histories.read(self.current)
         now = trio.current_time()
         if self._leave == "crash":
-            self._judge_left(await histories_of(self.disk))
+            self._judge_left(await histories_of(self.histories))
         self.phases.append(phase_of(self._execution, history, now, **self._since_then()))
         if self._leave == "crash":
             self.store.die()
@@ -312,8 +339,8 @@ class Player:
         assert isinstance(deadly, Crash)
         self.acts.remove(deadly)
         self._down = deadly.down
-        history = await self.disk.read(self.current)
-        histories = await histories_of(self.disk)
+        history = await self.histories.read(self.current)
+        histories = await histories_of(self.histories)
         self._judge_left(histories)
         now = trio.current_time()
         left = histories, tuple(self.acts)

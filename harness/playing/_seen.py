@@ -13,8 +13,12 @@ from harness._scenario import Act, Behaviour, Made, Phase
 from harness.oracle._world import SAME
 from harness.playing._stage import prefix_of
 from trioflow.events import Event
+from trioflow.stores import Head, Store
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+
+# As many executions as a store is asked for at a time.
+_PAGE = 100
 
 
 @attrs.frozen
@@ -93,6 +97,30 @@ def connections_of(history: Sequence[Event]) -> dict[str, str]:
     return found
 
 
+@attrs.define(eq=False)
+class Histories:
+    """The histories of a store, each of them decoded once for as long as nothing is written.
+
+    A store as far as reading goes. `written` is what grows with every write.
+    """
+
+    disk: Store
+    written: Sequence[Any]
+    _writes: int = attrs.field(default=-1, init=False)
+    _read: dict[str, list[Event]] = attrs.field(factory=dict, init=False)
+
+    async def heads(self, **wanted: Any) -> list[Head]:
+        return await self.disk.heads(**wanted)
+
+    async def read(self, execution_id: str, after: int = 0) -> list[Event]:
+        if self._writes != len(self.written):
+            self._writes = len(self.written)
+            self._read.clear()
+        if execution_id not in self._read:
+            self._read[execution_id] = await self.disk.read(execution_id)
+        return self._read[execution_id][after:]
+
+
 async def histories_of(store: Any) -> dict[str, list[Mapping[str, Any]]]:
     """Return all histories of a store as JSON, by the ids of their executions."""
     found = await every_history(store)
@@ -103,11 +131,13 @@ async def every_history(store: Any) -> dict[str, tuple[Event, ...]]:
     """Return all histories of a store, by the ids of their executions."""
     found: dict[str, tuple[Event, ...]] = {}
     last = None
-    while heads := await store.heads(before=last):
+    while True:
+        heads = await store.heads(before=last, limit=_PAGE)
         for head in heads:
             found[head.id] = tuple(await store.read(head.id))
+        if len(heads) < _PAGE:
+            return found
         last = heads[-1].id
-    return found
 
 
 def unrecorded_calls(

@@ -41,6 +41,7 @@ class DyingStore:
     _owners: set[str] = attrs.field(factory=set, init=False)
     _requests: dict[str, int] = attrs.field(factory=dict, init=False)
     _grown: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _asked: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,6 +77,8 @@ class DyingStore:
             self._end()
         if not owned:
             self._requests[head.id] = head.seq
+            self._asked.set()
+            self._asked = trio.Event()
         self._grown.set()
         self._grown = trio.Event()
 
@@ -126,14 +129,14 @@ class DyingStore:
 
     async def requested(self, seen: Mapping[str, int]) -> dict[str, int]:
         while True:
-            grown, found = self._grown, dict[str, int]()
+            asked, found = self._asked, dict[str, int]()
             for name, seq in self._requests.items():
                 head = await self.disk.head(name) if seq > seen.get(name, 0) else None
                 if head is not None and head.status in OPEN:
                     found[name] = seq
             if found:
                 return found
-            await grown.wait()
+            await asked.wait()
 
 
 # ---- names ----

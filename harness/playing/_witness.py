@@ -16,7 +16,6 @@ import trioflow
 from trioflow import events
 from trioflow.engine import Statistics, statistics_of
 from trioflow.events import Event
-from trioflow.stores import Store
 
 _LAST = (
     events.ExecutionCompleted,
@@ -144,7 +143,7 @@ class Witness:
 
     # ---- the end ----
 
-    async def look_at_end(self, engine: trioflow.Engine, disk: Store) -> None:
+    async def look_at_end(self, engine: trioflow.Engine, disk: Any) -> None:
         """Compare what an engine says with its store: the execution has ended."""
         self._ended = True
         said = engine.statistics()
@@ -152,9 +151,9 @@ class Witness:
             self.wrong.append(f"at the end {said.slots_used} slots are still out")
         if self._engines > 1:
             return
-        stored = await statistics_of(disk)
+        counted, stored = said.to_json(), (await statistics_of(disk)).to_json()
         for what in ("running", "waiting", "events", "workflows"):
-            mine, theirs = said.to_json()[what], stored.to_json()[what]
+            mine, theirs = counted[what], stored[what]
             if mine != theirs:
                 self.wrong.append(
                     f"the statistics of the engine are not those of its store: "

@@ -125,6 +125,55 @@ async def test_a_request_cancelled_while_it_is_being_recorded_stands(
         assert {"a": None} == await execution.result()
 
 
+class BreakingStore(MemoryStore):
+    """A store that fails as soon as it is to end a sleep."""
+
+    reads = 0
+
+    async def read(self, *args: Any) -> Any:
+        self.reads += 1
+        assert self.reads < 100, "somebody tries again and again"
+        return await super().read(*args)
+
+    async def commit(self, head: Any, events: Any, **kwargs: Any) -> None:
+        if any(event.type == "StepCompleted" for event in events):
+            raise OSError("disk full")
+        await super().commit(head, events, **kwargs)
+
+
+async def test_an_engine_that_breaks_refuses_while_it_waits_for_an_attempt(
+    autojump_clock: Any,
+) -> None:
+    """It does not try again and again: nothing begins in it any more."""
+
+    @trioflow.action("stubborn")
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(60)
+
+    waiting = {"id": "w", "steps": [{"id": "go", "type": "wait"}]}
+    running = {"id": "r", "steps": [{"id": "a", "action": "stubborn"}]}
+    breaking = {"id": "b", "steps": [{"id": "s", "type": "sleep", "duration": 2}]}
+    refused = []
+
+    async def ask(execution: trioflow.Execution) -> None:
+        await trio.sleep(5)
+        with trio.fail_after(1), pytest.raises(trioflow.InvalidRequest, match="being left"):
+            await execution.pause()
+        refused.append(trio.current_time())
+
+    with pytest.RaisesGroup(pytest.RaisesExc(OSError, match="disk full")):
+        async with trio.open_nursery() as nursery:
+            store = BreakingStore(clock=trio.current_time)
+            async with open_engine(store, actions=[stubborn]) as engine:
+                nursery.start_soon(ask, await engine.start(waiting))
+                await engine.start(running)
+                await engine.start(breaking)
+                await trio.sleep_forever()
+
+    assert [5] == refused
+
+
 async def test_an_input_that_is_too_large_is_refused_and_nothing_is_stored(
     autojump_clock: Any, actions: list[Any]
 ) -> None:

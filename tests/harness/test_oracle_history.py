@@ -93,6 +93,11 @@ CARRIERS = (
         steps={"a[0]": Returns(1, 1.7, shielded=True), "a[1]": NO},
     ),
     Scenario(
+        workflow(each(total_timeout=1.1), {"id": "s", "type": "sleep", "duration": 0.3}),
+        id="items beside one that failed, and out of time",
+        steps={"a[0]": Returns(1, 0.513), "a": Hangs(), "a[1]": Raises("no", "odd", 0.9)},
+    ),
+    Scenario(
         workflow(CHILD, OTHER),
         id="a child that is stopped",
         workflows={"kid": {**KID, "id": "kid"}},

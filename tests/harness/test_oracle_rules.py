@@ -599,6 +599,26 @@ GOLDENS = (
     ),
     Golden(
         "R14",
+        "that of a step with items, once the last one that ran has ended beside one that waits",
+        chain(
+            do(
+                "a",
+                for_each={"items": [1, 2], "on_item_error": "continue"},
+                total_timeout=3,
+                retry={"max_attempts": 1, "on_exhausted": "pause"},
+            )
+        ),
+        {
+            "steps": {"a[0]": [NO, Hangs()], "a[1]": R(after=2)},
+            "actions": [Resume(None, {"a[0]": "retry"}, AtTime(10))],
+        },
+        status="FAILED",
+        calls="0 a[0]#1, 0 a[1]#1, 10 a[0]#2",
+        at=11,
+        errors=["timeout.step a"],
+    ),
+    Golden(
+        "R14",
         "time without an engine counts",
         chain({"id": "a", "type": "wait", "total_timeout": 5}),
         {"actions": [Crash(AtTime(1), 9)]},
@@ -1182,6 +1202,21 @@ def test_engine(golden: Golden) -> None:
     observed = trio.run(play, golden.scenario, clock=MockClock(autojump_threshold=0))
 
     golden.verify(observed.phases)
+
+
+@pytest.mark.parametrize("policy", ("cancel", "finish"))
+@pytest.mark.parametrize(("limit", "defined"), ((2, False), (99, True)), ids=("queued", "at once"))
+def test_whether_slots_are_given_between_two_facts_of_one_instant_is_left_open(
+    limit: int, defined: bool, policy: str
+) -> None:
+    """R8: the first item that stops leaves its slot, the second one ends its step and the rest."""
+    steps = do("a", for_each={"items": [1, 2]}, total_timeout=1), do("b")
+    document = graph(*steps, on_failure=policy)
+    scenario = Scenario(document, steps={"a": Hangs(), "b": R(after=5)}, limit=limit)
+
+    _, facts = expect(document, scenario)
+
+    assert defined == (not facts.ambiguous)
 
 
 def test_json_both_ways() -> None:

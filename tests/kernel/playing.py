@@ -7,7 +7,7 @@ that each test of this directory is a test of them, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -26,7 +26,7 @@ Key = tuple[f.Address, int]
 
 # Facts that a driver may tell twice: the second time nothing comes of them.
 ANSWERS = (
-    f.SlotTaken,
+    f.SlotsTaken,
     f.AttemptRejected,
     f.AttemptReturned,
     f.AttemptRaised,
@@ -78,21 +78,24 @@ class Play:
         self.stopping: dict[Key, None] = {}
         self.children: dict[str, c.StartChild] = {}
         self.finished = False
+        # How many slots nobody waits for.
+        self.free_slots: Callable[[], int] = lambda: 0
         self._laws = Laws(self) if checked else None
         if start:
             self.tell(f.Start(at, "x", input or {}))
 
     # ---- what is told ----
 
-    def tell(self, fact: f.Fact) -> Turn:
-        """Tell a fact; raises what refuses a request."""
+    def tell(self, fact: f.Fact, slots: int | None = None) -> Turn:
+        """Tell a fact, when so many slots are free; raises what refuses a request."""
         self.now = max(self.now, fact.at)
-        self.turn = turn = self.machine.receive(fact)
+        slots = self.free_slots() if slots is None else slots
+        self.turn = turn = self.machine.receive(fact, slots)
         self.history.extend(turn.recorded)
         for command in turn.commands:
             self._perform(command)
         if self._laws is not None:
-            self._laws.check(fact, turn)
+            self._laws.check(fact, turn, slots)
         if turn.refused is not None:
             raise turn.refused
         return turn
@@ -130,7 +133,7 @@ class Play:
         for name in names:
             key = self._key(name, self.queued)
             del self.queued[key]
-            self.tell(f.SlotTaken(self.now, *key))
+            self.tell(f.SlotsTaken(self.now, (key,)))
 
     def _answered(self, name: str) -> Key:
         if any(str(key[0]) == name for key in self.queued):
@@ -307,12 +310,12 @@ class Laws:
         self._rebuilt = None
         self._leaving = False
 
-    def check(self, fact: f.Fact, turn: Turn) -> None:
+    def check(self, fact: f.Fact, turn: Turn, slots: int) -> None:
         play = self._play
-        self._same_turn(self._twin.receive(fact), turn)
+        self._same_turn(self._twin.receive(fact, slots), turn)
         if self._rebuilt is not None and not isinstance(fact, f.Recovered):
             in_any_order = isinstance(fact, (f.Pause, f.Resume))
-            self._same_turn(self._rebuilt.receive(fact), turn, in_any_order=in_any_order)
+            self._same_turn(self._rebuilt.receive(fact, slots), turn, in_any_order=in_any_order)
         self._leaving = self._leaving or isinstance(fact, f.AttemptLeft)
         self._events_survive()
         self._nothing_changes_twice()

@@ -58,6 +58,7 @@ class Schedule:
 
     def run(self) -> Play:
         play = self.play
+        play.free_slots = self._free_slots
         turns = itertools.count()
         while not play.finished:
             assert next(turns) < MOST_TURNS, "it does not come to an end"
@@ -87,11 +88,16 @@ class Schedule:
         if self.cancels and self.random.random() < 0.2:
             yield self._cancel
 
+    def _free_slots(self) -> int:
+        """Sometimes attempts start at once, sometimes all of them have to queue."""
+        free = 0 if self.play.queued else self.slots - len(self.play.running)
+        return self.random.choice((0, max(0, free)))
+
     def _take(self) -> None:
         # A slot goes to the one that has waited longest.
         key = next(iter(self.play.queued))
         del self.play.queued[key]
-        self.play.tell(f.SlotTaken(self.play.now, *key))
+        self.play.tell(f.SlotsTaken(self.play.now, (key,)))
 
     def _answer(self) -> None:
         play = self.play

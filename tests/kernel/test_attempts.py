@@ -760,9 +760,9 @@ ADDRESS = f.Address("a")
 @pytest.mark.parametrize(
     "fact",
     (
-        f.SlotTaken(0, ADDRESS, 1),
-        f.SlotTaken(0, ADDRESS, 3),
-        f.SlotTaken(0, f.Address("nobody"), 1),
+        f.SlotsTaken(0, ((ADDRESS, 1),)),
+        f.SlotsTaken(0, ((ADDRESS, 3),)),
+        f.SlotsTaken(0, ((f.Address("nobody"), 1),)),
         f.AttemptRejected(0, ADDRESS, 2, failure()),
         f.AttemptReturned(0, ADDRESS, 2, 1),
         f.AttemptReturned(0, f.Address("a", "fallback"), 1, 1),
@@ -788,9 +788,61 @@ def test_an_answer_that_nobody_waits_for_is_ignored(fact: f.Fact) -> None:
 def test_a_slot_that_came_before_the_attempt_was_dropped_is_not_used() -> None:
     play = Play(one())
     play.pause()
-    play.tell(f.SlotTaken(0, ADDRESS, 1))
+    play.tell(f.SlotsTaken(0, ((ADDRESS, 1),)))
 
     assert ([], []) == (play.said, play.asked)
+
+
+def test_slots_that_come_together_are_used_in_their_order_by_those_who_wait() -> None:
+    play = Play(document({"id": "a"}, {"id": "b", "depends_on": []}, {"id": "c", "depends_on": []}))
+    wanted = [(f.Address(step), 1) for step in "cab"]
+    play.tell(f.SlotsTaken(0, ((f.Address("a"), 7), *wanted)))
+
+    assert ["AttemptStarted c", "AttemptStarted a", "AttemptStarted b"] == play.said
+    assert ["RunAttempt c 1", "RunAttempt a 1", "RunAttempt b 1"] == play.asked
+
+
+def parallel(*steps: str, **fields: Any) -> dict[str, Any]:
+    return document(*({"id": step, "depends_on": [], **fields} for step in steps))
+
+
+def test_free_slots_go_to_the_first_that_queue_and_the_others_wait() -> None:
+    play = Play(parallel("a", "b", "c"), start=False)
+    play.tell(f.Start(0, "x"), slots=2)
+
+    assert ["AttemptStarted a", "AttemptStarted b"] == play.said[-2:]
+    assert ["RunAttempt a 1", "RunAttempt b 1", "QueueAttempt c 1"] == play.asked
+
+
+def test_a_free_slot_is_not_for_what_the_same_transaction_stops() -> None:
+    play = Play(document({"id": "a"}, {"id": "b", "retry": {"max_attempts": 2}}))
+    play.ok("a")
+    play.take("b")
+    play.cancel(grace=9)
+    key = play._key("b", play.running)
+    del play.running[key]
+    play.tell(f.AttemptRaised(1, *key, failure()), slots=1)
+
+    assert [] == [each for each in play.asked if "Attempt" in each]
+
+
+def test_a_free_slot_is_not_taken_before_it_is_known_that_the_secret_is_there() -> None:
+    play = Play(parallel("a", parameters={"x": "${secret.KEY}"}), start=False)
+    play.tell(f.Start(0, "x"), slots=2)
+
+    assert ["QueueAttempt a 1"] == play.asked
+
+
+def test_a_pause_holds_back_what_would_get_a_free_slot() -> None:
+    play = Play(document({"id": "a", "retry": {"max_attempts": 2}}))
+    play.take("a")
+    play.pause()
+    key = play._key("a", play.running)
+    del play.running[key]
+    play.tell(f.AttemptRaised(1, *key, failure()), slots=1)
+    play.tell(f.TimePassed(play.machine.deadline or 0), slots=1)
+
+    assert [] == play.asked
 
 
 def test_an_attempt_that_was_not_to_be_stopped_cannot_have_stopped() -> None:
@@ -808,7 +860,7 @@ def test_an_execution_that_has_ended_ignores_everything() -> None:
         f.TimePassed(9),
         f.Check(9),
         f.AttemptReturned(9, ADDRESS, 1, 1),
-        f.SlotTaken(9, ADDRESS, 2),
+        f.SlotsTaken(9, ((ADDRESS, 2),)),
     ):
         play.tell(fact)
 

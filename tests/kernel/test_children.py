@@ -434,7 +434,7 @@ def test_an_input_that_does_not_fit_fails_the_step_before_anything_of_it_is_reco
     plan = load_workflow(parent).plan
     machine = Machine(plan, children={"kid": kid})
     machine.receive(f.Start(0.0, "x"))
-    machine.receive(f.SlotTaken(0.0, f.Address("a"), 1))
+    machine.receive(f.SlotsTaken(0.0, ((f.Address("a"), 1),)))
     machine.receive(f.Pause(0.5))
     turn = machine.receive(f.AttemptReturned(1.0, f.Address("a"), 1, None))
 

@@ -285,6 +285,60 @@ def test_a_total_timeout_that_was_over_before_a_crash_is_remembered() -> None:
     assert "timeout.step" == play.code_of("a")
 
 
+ITEMS = {"id": "a", "for_each": {"items": [1, 2, 3]}}
+
+
+def test_what_is_due_comes_before_lost_items_beside_one_that_failed() -> None:
+    """Also if something else was due before, or has long been over."""
+    found = document(ITEMS, {"id": "s", "type": "sleep", "duration": 1}, connections=[])
+    play = Play({**found, "timeout": 5})
+    play.take("a[0]", "a[1]", "a[2]")
+    play.pass_to(1)
+    play.bad("a[1]")
+    play.crash(6)
+
+    assert [
+        "StoppingStarted timeout",
+        "ItemCancelled a[0]",
+        "ItemCancelled a[2]",
+        "StepFailed a boom",
+        "ExecutionFailed",
+    ] == play.said[2:]
+    assert ["timeout.execution", "boom"] == play.codes
+
+
+def test_a_total_timeout_ends_a_step_whose_items_are_gone() -> None:
+    """It has nobody to wait for, and has the code of the item that had failed before."""
+    found = document({**ITEMS, "total_timeout": 4})
+    play = Play({**found, "timeout": 5})
+    play.take("a[0]", "a[1]", "a[2]")
+    play.bad("a[1]")
+    play.crash(6)
+
+    assert ["boom"] == play.codes
+    assert "StoppingStarted failure" == play.said[-2]
+
+
+def test_an_item_that_waits_after_a_crash_is_cancelled_beside_one_that_failed() -> None:
+    play = Play(document({**ITEMS, "on_crash": "pause"}))
+    play.take("a[0]")
+    play.crash()
+    play.bad("a[1]")
+
+    assert ["ItemCancelled a[0]", "ItemCancelled a[2]", "StepFailed a boom"] == play.said[2:5]
+
+
+def test_the_end_of_a_grace_ends_what_is_gone() -> None:
+    """So the execution is over before its timeout, which came after it."""
+    play = Play({**document({"id": "a"}, ITEMS | {"id": "b"}, connections=[]), "timeout": 5})
+    play.take("a", "b[0]")
+    play.cancel(grace=3)
+    play.crash(6)
+
+    assert ["StepCancelled a", "ItemCancelled b[0]"] == play.said[2:4]
+    assert ("CANCELLED", []) == (play.status, play.codes)
+
+
 def test_nothing_is_made_again_while_stopping() -> None:
     found = document({"id": "a", "on_crash": "pause"}, {"id": "b"}, connections=[])
     play = Play(found)

@@ -169,7 +169,7 @@ def test_what_is_late_or_doubled_or_was_never_asked_for_is_ignored(seed: int) ->
     ]
     for address, attempt in queued:
         for fact in (
-            f.SlotTaken(0, address, attempt),
+            f.SlotsTaken(0, ((address, attempt),)),
             f.AttemptReturned(0, address, attempt, {"n": 1, "s": "x"}),
         ):
             both(fact)
@@ -179,7 +179,7 @@ def test_what_is_late_or_doubled_or_was_never_asked_for_is_ignored(seed: int) ->
             lambda: random.choice(told),
             lambda: f.AttemptRaised(0, random.choice(addresses), random.choice((0, 9)), failure()),
             lambda: f.AttemptLeft(0, random.choice(addresses), 7),
-            lambda: f.SlotTaken(0, random.choice(addresses), 8),
+            lambda: f.SlotsTaken(0, ((random.choice(addresses), 8),)),
         ]
         for _ in range(5):
             turn = machine.receive(random.choice(noise)())

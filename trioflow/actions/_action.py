@@ -49,6 +49,17 @@ class Action:
     takes_any: bool = attrs.field(default=False, repr=False)
     # The name of the parameter that gets the ActionContext.
     context_parameter: str | None = attrs.field(default=None, repr=False)
+    # The names that it takes, and those that it needs: of most calls nothing else is to be said.
+    _known: frozenset[str] = attrs.field(init=False, repr=False, eq=False)
+    _required: frozenset[str] = attrs.field(init=False, repr=False, eq=False)
+
+    @_known.default
+    def _names_known(self) -> frozenset[str]:
+        return frozenset(parameter.name for parameter in self.parameters)
+
+    @_required.default
+    def _names_required(self) -> frozenset[str]:
+        return frozenset(parameter.name for parameter in self.parameters if parameter.required)
 
     @property
     def takes_context(self) -> bool:
@@ -87,7 +98,8 @@ class Action:
 
     def bind(self, parameters: Mapping[str, Any], context: ActionContext) -> dict[str, Any]:
         """Return the keyword arguments for one call; raise StepError if they do not fit."""
-        if sentences := self.check_parameters(parameters):
+        usual = self._required <= parameters.keys() <= self._known
+        if not usual and (sentences := self.check_parameters(parameters)):
             raise StepError("; ".join(sentences), "action.parameters", retryable=False)
         if self.context_parameter is None:
             return dict(parameters)

@@ -88,9 +88,48 @@ def to_json(value: object) -> Any:
     Tuples become lists, mappings dicts, and members of string and number enumerations their
     values. Raises `SchemaValidationError` for what `not_json` objects to.
     """
+    copied = _copy_of_plain(value, 0)
+    if copied is not _NOT_PLAIN:
+        return copied
     if (problem := not_json(value)) is not None:
         raise SchemaValidationError([problem])
     return _copy(value)
+
+
+_NOT_PLAIN = object()
+
+
+def _copy_of_plain(value: Any, depth: int) -> Any:
+    """Return a copy in one pass, or `_NOT_PLAIN`, by which nothing is said yet.
+
+    Nearly all values are made of the very types that JSON is read as, and of nothing else.
+    """
+    exactly = type(value)
+    if exactly is str:
+        return value if unwritable(value) is None else _NOT_PLAIN
+    if exactly is int:
+        return value if is_short(value) else _NOT_PLAIN
+    if value is None or exactly is bool or (exactly is float and math.isfinite(value)):
+        return value
+    if depth >= DEEPEST_VALUE:
+        return _NOT_PLAIN
+    if exactly is list:
+        items = []
+        for item in value:
+            if (copied := _copy_of_plain(item, depth + 1)) is _NOT_PLAIN:
+                return _NOT_PLAIN
+            items.append(copied)
+        return items
+    if exactly is dict:
+        fields = {}
+        for key, item in value.items():
+            if type(key) is not str or unwritable(key) is not None:
+                return _NOT_PLAIN
+            if (copied := _copy_of_plain(item, depth + 1)) is _NOT_PLAIN:
+                return _NOT_PLAIN
+            fields[key] = copied
+        return fields
+    return _NOT_PLAIN
 
 
 def _copy(value: Any) -> Any:

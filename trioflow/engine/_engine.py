@@ -6,7 +6,6 @@ import logging
 import secrets as random_ids
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
     Callable,
     Iterable,
     Mapping,
@@ -613,22 +612,22 @@ class Engine:
             await self.store.renew(self.owner, ttl=self._lease)
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                nursery.start_soon(self._until_left, self.recovery.wake_parked)
-                nursery.start_soon(self._until_left, self.recovery.watch_requests)
-                nursery.start_soon(self._until_left, self.recovery.keep_lease)
-                nursery.start_soon(self._until_left, self._sweeper.sweep_for_ever)
-                task_status.started()
-                await self._leaving.wait()
-                for driver in tuple(self._drivers.values()):
-                    driver.interrupt()
+                async with trio.open_nursery() as for_as_long_as_it_is_open:
+                    start = for_as_long_as_it_is_open.start_soon
+                    start(self.recovery.wake_parked)
+                    start(self.recovery.watch_requests)
+                    start(self.recovery.keep_lease)
+                    start(self._sweeper.sweep_for_ever)
+                    task_status.started()
+                    try:
+                        await self._leaving.wait()
+                    finally:
+                        # Also if something has broken the engine: nothing begins in it any more.
+                        self.leave()
+                    for driver in tuple(self._drivers.values()):
+                        driver.interrupt()
+                    for_as_long_as_it_is_open.cancel_scope.cancel()
             await self.store.renew(self.owner, ttl=0.0)
-
-    async def _until_left(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do something for as long as the engine is open."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(work)
-            await self._leaving.wait()
-            nursery.cancel_scope.cancel()
 
     def leave(self) -> None:
         """Begin to leave: nothing new starts, what runs is interrupted."""

@@ -30,6 +30,11 @@ class Slots:
         """How many of them are in use."""
         return self._limiter.borrowed_tokens
 
+    @property
+    def free(self) -> int:
+        """How many can be taken at once: none while others wait."""
+        return 0 if self._waiting else int(self._limiter.available_tokens)
+
     def take_nowait(self, borrower: object) -> bool:
         """Take a free slot. False if there is none, or others wait for one."""
         if self._waiting:

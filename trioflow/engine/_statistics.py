@@ -214,18 +214,18 @@ class Durations:
 
     def percentiles(self) -> Percentiles:
         """Return what is known by now."""
-        p50, p95, p99 = (self._reached(math.ceil(self.count * part)) for part in (0.5, 0.95, 0.99))
-        return Percentiles(p50, p95, p99, self.max, self.count)
-
-    def _reached(self, wanted: int) -> float:
-        """Return the end of the bucket with the `wanted`th duration, shortest first."""
+        found = [0.0, 0.0, 0.0]
+        # The shortest first; a part of them is reached with the end of the bucket that has it.
+        wanted = [math.ceil(self.count * part) for part in (0.5, 0.95, 0.99)]
         seen = 0
         for number in sorted(self._buckets):
-            seen += self._buckets[number]
-            if seen >= wanted:
-                end = self._SHORTEST * math.exp(number * self._GROWTH) if number >= 0 else 0.0
-                return min(end, self.max)
-        return 0.0
+            before, seen = seen, seen + self._buckets[number]
+            end = self._SHORTEST * math.exp(number * self._GROWTH) if number >= 0 else 0.0
+            for place, needed in enumerate(wanted):
+                if before < needed <= seen:
+                    found[place] = min(end, self.max)
+        p50, p95, p99 = found
+        return Percentiles(p50, p95, p99, self.max, self.count)
 
 
 # ---- counting ----

@@ -37,11 +37,23 @@ class Attempts(Core):
 
     # ---- calling ----
 
-    def _line_up(self) -> None:
-        """Queue what this turn has queued, in the order of the document (R8)."""
+    def _line_up(self, slots: int) -> None:
+        """Start what this turn has queued, or queue it, in the order of the document (R8)."""
         for key in sorted(self._queued):
-            if not self._held:
-                self._commands.append(self._queue_command(self.state.unit(key), self._queued[key]))
+            if self._held:
+                continue
+            unit, series = self.state.unit(key), self._queued[key]
+            # A secret is looked for before the slot is taken, and not by the machine.
+            if slots > 0 and not self._call(unit, series).parameters.secrets:
+                slots -= 1
+                self._start_attempt(unit, series)
+            else:
+                slots = 0
+                self._commands.append(self._queue_command(unit, series))
+
+    def _start_attempt(self, unit: Unit, series: Series) -> None:
+        self._record(e.AttemptStarted, attempt=series.attempt + 1, **place_of(series.address))
+        self._commands.append(self._attempt_command(unit, series))
 
     def _queue_command(self, unit: Unit, series: Series) -> c.QueueAttempt:
         template = self._call(unit, series).parameters
@@ -107,13 +119,12 @@ class Attempts(Core):
         items = record.items or []
         return items[address.item] if 0 <= address.item < len(items) else None
 
-    def _slot_taken(self, fact: f.SlotTaken) -> None:
-        found = self._awaited(fact.address, fact.attempt, QUEUED)
-        if found is None or self._held:
-            return
-        unit, series = found
-        self._record(e.AttemptStarted, attempt=fact.attempt, **place_of(fact.address))
-        self._commands.append(self._attempt_command(unit, series))
+    def _slots_taken(self, fact: f.SlotsTaken) -> None:
+        for address, attempt in fact.attempts:
+            found = self._awaited(address, attempt, QUEUED)
+            if found is None or self._held:
+                continue
+            self._start_attempt(*found)
 
     def _attempt_rejected(self, fact: f.AttemptRejected) -> None:
         found = self._awaited(fact.address, fact.attempt, QUEUED)

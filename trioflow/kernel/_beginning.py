@@ -19,7 +19,7 @@ from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
 from trioflow.kernel._attempts import Attempts
 from trioflow.kernel._connections import item_scope, scope, why_dead
-from trioflow.kernel._core import Outcome, Resolved, in_items_end, sentence
+from trioflow.kernel._core import Outcome, Resolved, has_lost, in_items_end, sentence
 from trioflow.kernel._records import StepRecord, Unit
 from trioflow.kernel._states import COMPLETED, FAILED, PAUSED, PENDING, RUNNING, SKIPPED
 
@@ -180,7 +180,7 @@ class Beginning(Attempts):
         for_each, items = record.planned.for_each, record.items
         assert for_each is not None
         assert items is not None
-        if record.first_failed is not None and record.cut is None:
+        if record.first_failed is not None and record.cut is None and not has_lost(record):
             self._cut(record, "items")
         if self.state.stopping is None and not in_items_end(record):
             limit = for_each.max_concurrent or self.slots

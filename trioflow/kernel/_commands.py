@@ -21,7 +21,7 @@ class Command:
 
 @attrs.frozen
 class QueueAttempt(Command):
-    """Get a slot for this attempt, then tell `SlotTaken`.
+    """Get a slot for this attempt, then tell `SlotsTaken`.
 
     `secrets` are the names of the secrets that its parameters will need.
     """

@@ -22,7 +22,7 @@ from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
 from trioflow.kernel._apply import State
 from trioflow.kernel._connections import Decisions, decide_at_end
-from trioflow.kernel._records import QUEUED, Key, Series, StepRecord, Unit
+from trioflow.kernel._records import LOST, QUEUED, Key, Series, StepRecord, Unit
 from trioflow.kernel._states import COMPLETED, ENDED, EXECUTION, FAILED, PAUSED, PENDING, RUNNING
 
 EventType = TypeVar("EventType", bound=e.Event)
@@ -172,6 +172,13 @@ class Core:
 def in_items_end(record: StepRecord) -> bool:
     """Whether no further item of a step begins, and nothing of it is tried again."""
     return record.first_failed is not None or record.cut is not None
+
+
+def has_lost(record: StepRecord) -> bool:
+    """Whether an attempt of its items was lost, and nobody has decided yet what comes of it."""
+    items = [record.items[index] for index in record.under_way] if record.items else []
+    current = (item.current for item in items if item.status == RUNNING)
+    return any(series is not None and series.phase == LOST for series in current)
 
 
 def place_of(address: f.Address) -> dict[str, Any]:

@@ -78,11 +78,10 @@ class Fork(Fact):
 
 
 @attrs.frozen
-class SlotTaken(Fact):
-    """The attempt has got its slot and is to start."""
+class SlotsTaken(Fact):
+    """These attempts, each by its address and number, have got their slots and are to start."""
 
-    address: Address
-    attempt: int
+    attempts: tuple[tuple[Address, int], ...]
 
 
 @attrs.frozen

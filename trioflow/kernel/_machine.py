@@ -39,7 +39,7 @@ from trioflow.kernel._connections import (
     decide_at_end,
     decide_waiting,
 )
-from trioflow.kernel._core import in_items_end
+from trioflow.kernel._core import has_lost, in_items_end
 from trioflow.kernel._ending import Ending
 from trioflow.kernel._fork import (
     check_fits,
@@ -189,9 +189,10 @@ class Machine(Ending):
 
     # ---- being told ----
 
-    def receive(self, fact: f.Fact) -> Turn:
+    def receive(self, fact: f.Fact, slots: int = 0) -> Turn:
         """Take in a fact or a request; return what is to be stored, and then performed.
 
+        So many `slots` are free now, and nobody waits for them: they need not be asked for.
         Facts about attempts that nobody waits for are ignored. Raises `InputRejected` for a
         `Start` whose input does not fit, `ProtocolError` for what cannot happen.
         """
@@ -215,7 +216,8 @@ class Machine(Ending):
             self._settle()
             self._pass_time()
         self._follow_status()
-        self._line_up()
+        if self._queued:
+            self._line_up(slots)
         if isinstance(fact, f.Recovered):
             self._commands = list(self.outstanding())
         elif isinstance(fact, f.Check) and self.state.stopping is None:
@@ -473,7 +475,7 @@ class Machine(Ending):
     def _asked_to_stop(self, record: StepRecord) -> bool:
         """Whether what runs of a step is on its way out already."""
         if record.items is not None:
-            return in_items_end(record)
+            return in_items_end(record) and not has_lost(record)
         if record.child is not None:
             return record.child.stop not in (None, "grace")
         series = record.current
@@ -501,6 +503,10 @@ class Machine(Ending):
 
     def _grace_due(self, key: Key) -> None:
         self._stop_attempts()
+        for unit, _ in self._series_in(LOST):
+            # What is gone needs no stopping (R17).
+            if unit.undo is None:
+                self._cancel(unit)
 
     def _step_due(self, key: Key) -> None:
         record = self.state.steps[key[0]]
@@ -533,7 +539,7 @@ _DUE: Mapping[str, Callable[[Machine, Key], None]] = {
 _RECEIVE: Mapping[type[f.Fact], Callable[[Machine, Any], None]] = {
     f.Start: Machine._start,
     f.Fork: Machine._fork,
-    f.SlotTaken: Machine._slot_taken,
+    f.SlotsTaken: Machine._slots_taken,
     f.AttemptRejected: Machine._attempt_rejected,
     f.AttemptReturned: Machine._attempt_returned,
     f.AttemptRaised: Machine._attempt_raised,

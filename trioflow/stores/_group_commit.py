@@ -47,8 +47,9 @@ class Writing(Generic[ItemT, ResultT]):
         self.results = self.write(self.items)
 
 
-# Calls it, perhaps in a thread, and returns when the call has ended, not before.
-RunWrite = Callable[[Writing[ItemT, ResultT]], Awaitable[None]]
+# Calls it on the spot, and returns None, or returns what calls it (in a thread) when it is awaited,
+# which ends when the call has ended, not before.
+RunWrite = Callable[[Writing[ItemT, ResultT]], Awaitable[None] | None]
 
 
 @attrs.define(eq=False)
@@ -106,8 +107,10 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._queue.clear()
         writing = Writing(self._write, [waiter.item for waiter in group])
         try:
-            with trio.CancelScope(shield=True):
-                await self._run_write(writing)
+            pending = self._run_write(writing)
+            if pending is not None:
+                with trio.CancelScope(shield=True):
+                    await pending
         except BaseException:
             # In the main task a KeyboardInterrupt passes any shield, and `run_write` may break.
             if writing.started:

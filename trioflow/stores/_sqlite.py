@@ -192,18 +192,17 @@ class SqliteStore:
             if not owned:
                 self._asked.set()
 
-    async def _run_write(self, write: Writing[Operation, object]) -> None:
+    def _run_write(self, write: Writing[Operation, object]) -> Awaitable[None] | None:
         pace, database = self._pace, self._database
         if pace is None or database is None or not pace.is_quick():
-            await self._run(write)
-            return
+            return self._run(write)
         if not database.writer.begin_at_once():
             # Another process writes a request. In a thread, it can be waited for.
-            await self._run(write)
-            return
+            return self._run(write)
         started = time.perf_counter()
         write()
         pace.note(time.perf_counter() - started, len(write.items))
+        return None
 
     # Protected: whoever waits for the change would miss it for good.
     @trio.lowlevel.enable_ki_protection
