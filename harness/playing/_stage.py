@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -151,6 +152,7 @@ def name_of(context: trioflow.ActionContext) -> str:
     return f"{name}:{role}" if role in ("fallback", "compensate") else name
 
 
+@lru_cache(maxsize=256)
 def prefix_of(execution_id: str) -> str:
     """Return what the names of a child's attempts begin with."""
     # `x`, `x:ship` and `x:ship:3` are an execution and children of its step `ship`.

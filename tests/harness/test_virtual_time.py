@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import threading
@@ -286,3 +287,23 @@ def test_the_suites_on_files(path: Path) -> None:
         harness.playing.compare_after_deaths(scenario, observed)
         if not (facts.ambiguous or scenario.carrier):
             compare(scenario, expected, observed)
+
+
+@pytest.mark.parametrize("usual", ((700, 10, 10), (0, 10, 10), (50_000, 5, 5)))
+def test_the_collector_of_garbage_is_left_as_it_was(usual: tuple[int, int, int]) -> None:
+    seen = []
+
+    @trioflow.action("do")
+    async def look() -> None:
+        seen.append(gc.get_threshold())
+
+    before = gc.get_threshold()
+    gc.set_threshold(*usual)
+    try:
+        observe(Scenario({"id": "w", "steps": [{"id": "a", "action": "do"}]}), actions=[look])
+        after = gc.get_threshold()
+    finally:
+        gc.set_threshold(*before)
+
+    assert usual == after
+    assert [(20_000, 10, 10) if usual[0] == 700 else usual] == seen
