@@ -503,6 +503,7 @@ class Driver:
         engine = self._engine
         command = attempt.command
         step = self.machine.state.step(command.address.step).planned
+        called = step.call_of(command.address.role)
         context = ActionContext(
             execution_id=self.head.id,
             step=command.address.step,
@@ -520,7 +521,7 @@ class Driver:
                 context,
                 caller=engine,
                 schema=step.output_schema,
-                secrets=engine.reveal_secrets(step_secrets(self.machine, command)),
+                secrets=engine.reveal_secrets(called.parameters.secrets if called else ()),
             )
         finally:
             del self._attempts[key]
@@ -529,13 +530,6 @@ class Driver:
             # After that, so that its end comes before what the free slot lets begin: the end may
             # be the reason why that must not begin.
             self._release(key)
-
-
-def step_secrets(machine: Machine, command: c.RunAttempt) -> tuple[str, ...]:
-    """Return the names of the secrets that the parameters of a command need."""
-    planned = machine.state.step(command.address.step).planned
-    call = planned.call_of(command.address.role)
-    return () if call is None else call.parameters.secrets
 
 
 def _seconds_left(attempt: Attempt) -> float | None:

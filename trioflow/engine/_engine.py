@@ -381,8 +381,8 @@ class Engine:
             self._sweeper.note_end(execution.status)
         execution_id, workflow = execution.id, execution.workflow
         self.counters.add(execution_id, workflow, events)
-        for event in events:
-            log(self.logger, execution_id, workflow, event)
+        log(self.logger, execution_id, workflow, events)
+        for event in events if self._observers else ():
             for observer in self._observers:
                 try:
                     observer(execution_id, event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from trioflow.kernel import _events as e
@@ -18,20 +18,23 @@ def _ids(execution_id: str, workflow: str, **more: Any) -> dict[str, Any]:
     return {"execution_id": execution_id, "workflow": workflow, **more}
 
 
-def log(logger: logging.Logger, execution_id: str, workflow: str, event: e.Event) -> None:
-    """Log an event that has become durable: ends at INFO, failed attempts at WARNING."""
-    tell = _LOGGED.get(type(event))
-    if tell is not None:
-        tell(logger, execution_id, workflow, event)
-    if event.seq == LONG_HISTORY:
-        logger.warning(
-            "%s: its history has %d events by now, all of which are read whenever it is "
-            "continued; let large parts of the workflow, such as what a for_each does for an "
-            "item, be child workflows with histories of their own",
-            execution_id,
-            event.seq,
-            extra=_ids(execution_id, workflow),
-        )
+def log(
+    logger: logging.Logger, execution_id: str, workflow: str, events: Iterable[e.Event]
+) -> None:
+    """Log events that have become durable: ends at INFO, failed attempts at WARNING."""
+    for event in events:
+        tell = _LOGGED.get(type(event))
+        if tell is not None:
+            tell(logger, execution_id, workflow, event)
+        if event.seq == LONG_HISTORY:
+            logger.warning(
+                "%s: its history has %d events by now, all of which are read whenever it is "
+                "continued; let large parts of the workflow, such as what a for_each does for an "
+                "item, be child workflows with histories of their own",
+                execution_id,
+                event.seq,
+                extra=_ids(execution_id, workflow),
+            )
 
 
 def _step_ended(logger: logging.Logger, execution_id: str, workflow: str, event: Any) -> None:
