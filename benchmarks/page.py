@@ -84,8 +84,12 @@ step takes in a large and in a small graph, and commits for each transaction.
 NOT_REACHED = """\
 ## What is not reached, and why
 
-Of W2 and W4 the goals are reached by a few percent on a quiet machine, and missed by a few on a
-busy one.
+How fast this machine is depends on what else its host does. In six runs of one night W2 made 8,800
+to 12,100 steps a second, and W4 8,800 to 10,700; so these two goals are reached in a good hour and
+missed in a bad one.
+
+W1 cannot have 3.5 times the steps of Burr, once Burr is given the WAL as well: raw SQLite has only
+1.2 times as many. With the journal that Burr uses by itself it makes about a third.
 
 The goal of W3 was set on a machine whose loop of 60 lines makes 87,000 steps a second in W3. Here a
 step of the engine costs 75 µs of CPU in W2 and 130 to 150 in W3, where the start and the end of an
