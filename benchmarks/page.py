@@ -89,7 +89,7 @@ to 12,100 steps a second, and W4 8,800 to 10,700; so these two goals are reached
 missed in a bad one.
 
 W1 cannot have 3.5 times the steps of Burr, once Burr is given the WAL as well: raw SQLite has only
-1.2 times as many. With the journal that Burr uses by itself it makes about a third.
+1.2 times as many.
 
 The goal of W3 was set on a machine whose loop of 60 lines makes 87,000 steps a second in W3. Here a
 step of the engine costs 75 µs of CPU in W2 and 130 to 150 in W3, where the start and the end of an
