@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
 import attrs
@@ -50,16 +50,21 @@ class Action:
     # The name of the parameter that gets the ActionContext.
     context_parameter: str | None = attrs.field(default=None, repr=False)
     # The names that it takes, and those that it needs: of most calls nothing else is to be said.
-    _known: frozenset[str] = attrs.field(init=False, repr=False, eq=False)
-    _required: frozenset[str] = attrs.field(init=False, repr=False, eq=False)
-
-    @_known.default
-    def _names_known(self) -> frozenset[str]:
-        return frozenset(parameter.name for parameter in self.parameters)
-
-    @_required.default
-    def _names_required(self) -> frozenset[str]:
-        return frozenset(parameter.name for parameter in self.parameters if parameter.required)
+    _known: frozenset[str] = attrs.field(
+        default=attrs.Factory(lambda action: _names(action.parameters), takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
+    _required: frozenset[str] = attrs.field(
+        default=attrs.Factory(
+            lambda action: _names(each for each in action.parameters if each.required),
+            takes_self=True,
+        ),
+        init=False,
+        repr=False,
+        eq=False,
+    )
 
     @property
     def takes_context(self) -> bool:
@@ -104,6 +109,10 @@ class Action:
         if self.context_parameter is None:
             return dict(parameters)
         return {**parameters, self.context_parameter: context}
+
+
+def _names(parameters: Iterable[Parameter]) -> frozenset[str]:
+    return frozenset(parameter.name for parameter in parameters)
 
 
 def _advice(name: str, known: Sequence[str]) -> str:

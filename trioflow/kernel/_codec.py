@@ -102,7 +102,7 @@ def encode(event: Event) -> str:
     for (field, default), value in zip(shape.fields, shape.values(event), strict=True):
         if value is default or (default is not attrs.NOTHING and _same(value, default)):
             continue
-        if field == "failure" and value is not None:
+        if isinstance(value, Failure):
             value = value.to_json()
         elif field == "failures":
             value = [failure.to_json() for failure in value]
