@@ -104,8 +104,10 @@ def scenarios(session: nox.Session) -> None:
     ]
     session.run("pytest", "-n", "2", "--harness-level", "standard", *documents, *session.posargs)
     # The same again in one process, counted: how many of each family, and what they cover.
+    # But for the one that starts itself: what may happen 33 levels deep is the same 33 times.
+    counted = [document for document in documents if "/echo." not in document]
     folder = session.create_tmp()
-    command = ["python", "-P", "-m", "harness", "report", *documents, "-o", folder]
+    command = ["python", "-P", "-m", "harness", "report", *counted, "-o", folder]
     session.run(*command, "--fail-under", "95")
 
 
