@@ -7,7 +7,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -41,7 +41,9 @@ def observe(
 
     Raises `Deadlock` if nothing can happen any more.
     """
-    with scheduled(scenario.schedule_seed if seed is None else seed), _garbage_for_later():
+    # What actions from elsewhere leave behind is not known, nor how much of it.
+    garbage = nullcontext() if actions else garbage_for_later()
+    with scheduled(scenario.schedule_seed if seed is None else seed), garbage:
         if store == "memory":
             return trioflow.testing.run(partial(play, actions=actions), scenario)
         if store != "file":
@@ -56,7 +58,7 @@ _OBJECTS = 20_000
 
 
 @contextmanager
-def _garbage_for_later() -> Iterator[None]:
+def garbage_for_later() -> Iterator[None]:
     """Let the collector look for garbage less often, while a scenario is played."""
     usual = gc.get_threshold()
     # 0 is never, and whoever has chosen that, or more than this, has chosen it.

@@ -194,6 +194,7 @@ class Player:
     async def _started(self) -> trioflow.Execution:
         if await self.disk.head(self.current) is not None:
             # That it goes on is for the engine to see to, when it is opened.
+            self.actors.witness.goes_on()
             return await self._engine.execution(self.current)
         workflow = loaded(self.document)
         return await self._engine.start(workflow, self.scenario.input, execution_id="x")

@@ -59,6 +59,7 @@ class Witness:
     _told: dict[str, list[Event]] = attrs.field(factory=dict)
     _over: set[str] = attrs.field(factory=set)
     _cancelled: list[str] = attrs.field(factory=list)
+    # Those that have had a part in what is in the store.
     _engines: int = 0
     _ended: bool = False
 
@@ -66,6 +67,10 @@ class Witness:
         """Forget what the engine before has told: the next one begins anew."""
         self._told = {}
         self._engines += 1
+
+    def goes_on(self) -> None:
+        """Note that the present engine goes on with what others have done, perhaps elsewhere."""
+        self._engines = max(2, self._engines)
 
     # ---- attempts ----
 
