@@ -10,6 +10,8 @@ import trio
 
 import trioflow
 from trioflow import events
+from trioflow.engine._inbox import Request
+from trioflow.kernel import _facts as f
 from trioflow.stores import MemoryStore
 from trioflow.testing import open_engine
 
@@ -735,3 +737,37 @@ async def test_what_is_no_store(store: Any, message: str) -> None:
     with pytest.raises(trioflow.InvalidRequest, match=message):
         async with open_engine(store):
             pass
+
+
+async def test_what_becomes_ready_does_not_overtake_what_queues(
+    autojump_clock: Any, actions: list[Any], calls: Calls
+) -> None:
+    steps = [
+        {"id": "a", "action": "work", "depends_on": []},
+        {"id": "b", "action": "work", "depends_on": []},
+        {"id": "behind", "action": "work", "depends_on": ["a"]},
+    ]
+    async with open_engine(actions=actions, max_concurrent_steps=1) as engine:
+        await engine.run({"id": "w", "steps": steps})
+
+    assert ["a", "b", "behind"] == [step for _, step in calls.of("start")]
+
+
+async def test_a_slot_that_nobody_wants_any_more_is_given_back(
+    autojump_clock: Any, actions: list[Any]
+) -> None:
+    @trioflow.action("pauses")
+    async def pauses() -> None:
+        # In one round the other one hears of this, and that it has got this attempt's slot.
+        assert other._driver is not None
+        other._driver.tell(Request(f.Pause(engine.now())))
+
+    async with open_engine(actions=[*actions, pauses], max_concurrent_steps=1) as engine:
+        first = await engine.start(chain("a"))
+        second = await engine.start({"id": "w", "steps": [{"id": "p", "action": "pauses"}]})
+        other = await engine.start(chain("b"))
+        await first.result()
+        await second.result()
+        await other.wait_paused()
+
+        assert {"c": "c"} == await engine.run(chain("c"))

@@ -833,6 +833,14 @@ def test_a_free_slot_is_not_taken_before_it_is_known_that_the_secret_is_there() 
     assert ["QueueAttempt a 1"] == play.asked
 
 
+def test_nobody_overtakes_whoever_has_to_queue() -> None:
+    secret = {"id": "a", "depends_on": [], "parameters": {"x": "${secret.KEY}"}}
+    play = Play(document(secret, {"id": "b", "depends_on": []}), start=False)
+    play.tell(f.Start(0, "x"), slots=1)
+
+    assert ["QueueAttempt a 1", "QueueAttempt b 1"] == play.asked
+
+
 def test_a_pause_holds_back_what_would_get_a_free_slot() -> None:
     play = Play(document({"id": "a", "retry": {"max_attempts": 2}}))
     play.take("a")

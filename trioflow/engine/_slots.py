@@ -32,8 +32,8 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """How many can be taken at once: none while others wait."""
-        return 0 if self._waiting else int(self._limiter.available_tokens)
+        """How many can be taken at once: none while others wait, who get what is given back."""
+        return int(self._limiter.available_tokens)
 
     def take_nowait(self, borrower: object) -> bool:
         """Take a free slot. False if there is none, or others wait for one."""

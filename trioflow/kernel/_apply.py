@@ -35,6 +35,7 @@ from trioflow.kernel._states import (
     FAILED,
     PAUSED,
     PENDING,
+    REQUESTS,
     RUNNING,
     STEP,
     next_status,
@@ -44,16 +45,7 @@ from trioflow.kernel._states import (
 EXECUTION_TIMEOUT, GRACE, STEP_TIMEOUT, WAKE = range(4)
 
 # What somebody asked for may be recorded by another process, and acted upon only later.
-_REQUESTS = frozenset(
-    {
-        e.InputReceived,
-        e.DecisionsReceived,
-        e.SignalReceived,
-        e.PauseRequested,
-        e.ResumeRequested,
-        e.CancelRequested,
-    }
-)
+_REQUESTS = frozenset(REQUESTS)
 
 
 class State(Blank):

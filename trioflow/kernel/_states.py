@@ -94,15 +94,19 @@ STEP: Table = {
     CANCELLED: _staying(CANCELLED, *_UNDOING),
 }
 
-# What somebody may ask of an execution at any time before its end, and what may become of steps
-# and connections without the execution's leaving PAUSED.
-_ASKED: tuple[type[e.Event], ...] = (
+# What somebody may ask of an execution at any time before its end.
+REQUESTS: tuple[type[e.Event], ...] = (
     e.InputReceived,
     e.DecisionsReceived,
     e.SignalReceived,
     e.PauseRequested,
     e.ResumeRequested,
     e.CancelRequested,
+)
+
+# That, and what may become of steps and connections without the execution's leaving PAUSED.
+_ASKED: tuple[type[e.Event], ...] = (
+    *REQUESTS,
     e.StepHeld,
     e.StepPaused,
     e.StepCompleted,
