@@ -73,12 +73,16 @@ class Watch:
         signal.default_int_handler(number, frame)
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
-        if self._over:
+        # Nor while the block is being entered or left: what is raised there leaves the timer on.
+        if self._over or any(each.f_code in _DOORS for each in _outwards(frame)):
             return
         if not self.rung:
             self.rung = True
             self.running = list(dict.fromkeys(_running(frame)))
         raise OutOfTime
+
+
+_DOORS = {Watch.__enter__.__code__, Watch.__exit__.__code__}
 
 
 def tidy() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sys
 import threading
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -421,22 +423,45 @@ def test_watching_in_another_thread_is_nobodys_business() -> None:
     assert [(0.0, 0.0)] == found
 
 
-def test_the_alarm_goes_off_until_somebody_heeds_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.pytesting._watching._AGAIN", 0.001)
-    watch = Watch(0.001)
+def test_the_alarm_goes_off_until_somebody_heeds_it() -> None:
+    watch = Watch(1000)
     rung = 0
 
     with watch:
+        again = signal.getitimer(signal.ITIMER_REAL)[1]
         for _ in range(3):
             try:
-                # Some seconds if no alarm goes off, and then this has failed.
-                for _ in range(10**8):
-                    pass
+                signal.raise_signal(signal.SIGALRM)
             except OutOfTime:
                 rung += 1
 
+    assert 1 == again
     assert watch.rung
     assert 3 == rung
+
+
+def test_no_alarm_goes_off_at_the_doors() -> None:
+    """It would end the block without leaving it, and go off again and again in other tests."""
+    before = signal.getsignal(signal.SIGALRM)
+    doors = []
+
+    def ring(frame: FrameType, event: str, arg: object) -> None:
+        door = (frame.f_code.co_name, event)
+        if door in (("__enter__", "return"), ("__exit__", "call")) and "watching" in str(frame):
+            doors.append(door)
+            signal.raise_signal(signal.SIGALRM)
+
+    sys.setprofile(ring)
+    try:
+        with Watch(1000) as watch:
+            pass
+    finally:
+        sys.setprofile(None)
+
+    assert [("__enter__", "return"), ("__exit__", "call")] == doors
+    assert not watch.rung
+    assert (0.0, 0.0) == signal.getitimer(signal.ITIMER_REAL)
+    assert before is signal.getsignal(signal.SIGALRM)
 
 
 def test_limits(folder: pytest.Pytester) -> None:
