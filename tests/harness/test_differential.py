@@ -11,11 +11,10 @@ from typing import Any
 
 import attrs
 import pytest
-import trio
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
-from trio.testing import MockClock
 
+import trioflow.testing
 from harness import AfterWrite, BeforeWrite, Crash, Scenario, play
 from harness.playing import Observed, compare, compare_after_deaths
 
@@ -57,7 +56,7 @@ def options(examples: int) -> settings:
 
 
 def played(scenario: Scenario, figures: Counter[str]) -> Observed:
-    observed = trio.run(play, scenario, clock=MockClock(autojump_threshold=0))
+    observed = trioflow.testing.run(play, scenario)
     figures["events"] += len(observed.history)
     return observed
 

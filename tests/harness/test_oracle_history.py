@@ -7,9 +7,8 @@ from typing import Any
 
 import attrs
 import pytest
-import trio
-from trio.testing import MockClock
 
+import trioflow.testing
 from harness import (
     AfterWrite,
     AtTime,
@@ -138,7 +137,7 @@ def test_a_crash_at_every_write(carrier: Scenario, at_once: bool) -> None:
         for moment in (BeforeWrite(write), AfterWrite(write)):
             crash = Crash(moment, 0.0 if at_once else 0.3017)
             scenario = attrs.evolve(carrier, actions=[crash, *carrier.actions])
-            observed = trio.run(play, scenario, clock=MockClock(autojump_threshold=0))
+            observed = trioflow.testing.run(play, scenario)
             if not observed.deaths:
                 assert 3 <= write
                 return
@@ -151,7 +150,7 @@ def test_a_crash_at_every_write(carrier: Scenario, at_once: bool) -> None:
 
 def state_after(carrier: Scenario, moment: Any, down: float = 0.3) -> str:
     scenario = attrs.evolve(carrier, actions=[Crash(moment, down), *carrier.actions])
-    observed = trio.run(play, scenario, clock=MockClock(autojump_threshold=0))
+    observed = trioflow.testing.run(play, scenario)
     (death,) = observed.deaths
     facts = facts_of(carrier.workflow, carrier, death.histories, death.at, death.acts)
     return state_of(carrier, facts)

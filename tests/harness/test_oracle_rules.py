@@ -11,9 +11,8 @@ from typing import Any
 
 import attrs
 import pytest
-import trio
-from trio.testing import MockClock
 
+import trioflow.testing
 from harness import (
     AtTime,
     Call,
@@ -1199,7 +1198,7 @@ def test_oracle(golden: Golden) -> None:
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=str)
 def test_engine(golden: Golden) -> None:
-    observed = trio.run(play, golden.scenario, clock=MockClock(autojump_threshold=0))
+    observed = trioflow.testing.run(play, golden.scenario)
 
     golden.verify(observed.phases)
 
