@@ -35,7 +35,7 @@ from tests.mutants.preparing import Prepared, prepared
 from tests.mutants.seeds import CUTS, FAULTS, Fault
 
 # About twenty minutes on two cores.
-SIZE = 600
+SIZE = 300
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
