@@ -372,6 +372,43 @@ def _pause_of(history: list[trioflow.events.Event]) -> bool:
     return asked.count(events.PauseRequested) > asked.count(events.ResumeRequested)
 
 
+async def test_a_child_that_ended_by_what_came_due_has_not_been_cancelled(
+    autojump_clock: Any, actions: list[Any]
+) -> None:
+    """Its parent was cancelled, and the process died before the child could hear of it."""
+    naps = trioflow.load_workflow(
+        {"id": "naps", "steps": [{"id": "nap", "type": "sleep", "duration": "5s"}]}
+    )
+    step = {"id": "call", "type": "workflow", "workflow": "naps", "compensate": "undo"}
+    disk = MemoryStore(clock=trio.current_time)
+    undone = []
+
+    @trioflow.action("undo")
+    async def undo(output: dict[str, Any]) -> None:
+        undone.append(output)
+
+    try:
+        store = CrashingStore(disk, 3, before=False)
+        async with open_engine(store, actions=undo, workflows=[naps]) as engine:
+            execution = await engine.start({"id": "w", "steps": [step]}, execution_id="x")
+            await trio.sleep(2)
+            await execution.cancel()
+    except Crash:
+        for owner in list(disk._alive_until):
+            await disk.renew(owner, ttl=0)
+    asked = [type(event).__name__ for event in await disk.read("x")]
+    assert ["CancelRequested", "StoppingStarted"] == asked[-2:]
+    await trio.sleep(10)
+
+    async with open_engine(disk, actions=undo, workflows=[naps]) as engine:
+        execution = await engine.execution("x")
+        with pytest.raises(trioflow.ExecutionCancelled):
+            await execution.result()
+
+        assert "COMPLETED" == execution.steps["call"].status
+    assert [{"nap": None}] == undone
+
+
 async def test_a_child_that_was_resumed_by_its_own_id_is_not_paused_again(
     autojump_clock: Any, actions: list[Any], calls: Calls
 ) -> None:

@@ -8,8 +8,10 @@ import pytest
 import trio
 
 import trioflow
-from trioflow.engine._failures import failure_of, redact
-from trioflow.stores import MemoryStore
+from trioflow.engine._failures import MAX_IN_ALL, failure_of, redact
+from trioflow.kernel._codec import encode_json
+from trioflow.kernel._events import Failure
+from trioflow.stores import MAX_EVENT_BYTES, MemoryStore
 from trioflow.testing import open_engine
 
 from .conftest import chain
@@ -226,3 +228,56 @@ async def test_an_execution_can_be_deleted_and_is_gone(
         await engine.store.delete("x")
         with pytest.raises(trioflow.ExecutionNotFound):
             await (await engine.execution("x")).refresh()
+
+
+class Mute(Exception):
+    """An exception that cannot say what it is."""
+
+    @property
+    def code(self) -> str:
+        raise RuntimeError("no code")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+async def test_an_exception_that_cannot_say_what_it_is(autojump_clock: Any) -> None:
+    @trioflow.action("do")
+    async def do() -> None:
+        raise Mute
+
+    async with open_engine(actions=do) as engine:
+        execution = await engine.start({"id": "w", "steps": [{"id": "a", "action": "do"}]})
+        with pytest.raises(trioflow.ExecutionFailed, match=r"Mute \(action.error\)"):
+            await execution.result()
+
+
+def _tree_of(failure: Failure) -> list[Failure]:
+    return [failure, *(each for cause in failure.causes for each in _tree_of(cause))]
+
+
+def _endless() -> Exception:
+    error = ValueError("\x01" * 9_000)
+    for _ in range(5_000):
+        error, below = ValueError("\x01" * 9_000), error
+        error.__cause__ = below
+    return error
+
+
+def _broad() -> Exception:
+    group = ExceptionGroup("\x01" * 9_000, [ValueError("\x01" * 9_000) for _ in range(40)])
+    for _ in range(4):
+        outer = [ValueError(str(number)) for number in range(40)]
+        for error in outer:
+            error.__cause__ = group
+        group = ExceptionGroup("\x01" * 9_000, outer)
+    return group
+
+
+@pytest.mark.parametrize("make", (_endless, _broad))
+def test_a_tree_of_errors_fits_into_a_record(make: Any) -> None:
+    failure = failure_of(make())
+    found = _tree_of(failure)
+
+    assert 20 <= len(found) <= 1 + MAX_IN_ALL
+    assert len(encode_json(failure.to_json())) < MAX_EVENT_BYTES

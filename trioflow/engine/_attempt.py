@@ -24,10 +24,7 @@ from trioflow.kernel import _facts as f
 from trioflow.kernel._codec import encode_json
 from trioflow.kernel._commands import RunAttempt
 from trioflow.kernel._events import Failure
-from trioflow.stores._protocol import MAX_EVENT_BYTES
-
-# What an event needs beside the output that it carries.
-MAX_OUTPUT_BYTES = MAX_EVENT_BYTES - 16_384
+from trioflow.kernel._sizes import MAX_OUTPUT_BYTES, size_of, too_large
 
 # An output of more than so many bytes is checked against its schema in a thread: about 500 values,
 # which take a validator some milliseconds.
@@ -131,13 +128,9 @@ async def perform(
         if revealed:
             # An action may give back what it was called with. A secret stays one.
             output = json.loads(redact_text(text, _encoded(revealed)))
-        size = len(text) if text.isascii() else len(text.encode())
+        size = size_of(text)
         if size > MAX_OUTPUT_BYTES:
-            failure = Failure(
-                "result.too_large",
-                f"its output has {size} bytes of JSON, more than the {MAX_OUTPUT_BYTES} that fit; "
-                f"keep large data elsewhere and return a reference to it",
-            )
+            failure = too_large("its output", size)
             return _ended_badly(attempt, failure, caller.now(), caller.jitter())
         problems = None
         interrupted = attempt.stop == "interrupt"

@@ -338,13 +338,19 @@ class Driver:
         """An event was too large, or the execution exists already: the requests are refused."""
         requests = [entry for entry in inbox if isinstance(entry, Request)]
         if not requests:
-            raise error
+            if isinstance(error, Conflict):
+                raise error
+            # What has happened cannot be recorded. The other executions are not to suffer by it.
+            self._lose(error, inbox)
+            return
+        if stored is not None and self.head.seq > 0:
+            # First, so that nobody who is refused sees what was refused.
+            await self._rebuild(stored)
         for request in requests:
             request.answer(error)
         if stored is None or self.head.seq == 0:
             self._lost = True
             return
-        await self._rebuild(stored)
         self._inbox = [
             *(entry for entry in inbox if not isinstance(entry, Request)),
             *self._inbox,
@@ -368,7 +374,7 @@ class Driver:
         self._inbox.insert(0, f.Check(self._engine.now()))
         self._wake.set()
 
-    def _lose(self, error: Conflict, inbox: list[f.Fact | Request]) -> None:
+    def _lose(self, error: Conflict | TooLarge, inbox: list[f.Fact | Request]) -> None:
         self._engine.logger.warning(
             "execution %s: %s; it is stopped here",
             self.head.id,

@@ -448,8 +448,9 @@ class Engine:
                     first = None
                 await self._continue(execution, first)
             except InvalidRequest:
-                # It stops, or is as it is wished to be, by what others have left for it.
-                if execution._driver is None:
+                # It stops, or is as it is wished to be, by what others have left for it; or it has
+                # ended by what came due while nobody was there.
+                if execution._driver is None and execution.status not in ENDED:
                     await self._continue(execution)
             return execution
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import trio
 
 from trioflow.errors import StoreError
 from trioflow.kernel._events import Failure
 
-# Enough for a tree of errors to be understood, and little enough for an event.
+# Enough for a tree of errors to be understood, and little enough for an event, in which a character
+# may take six bytes: of a text, of the errors in one group, and of all that have led to one.
 MAX_MESSAGE = 2_000
 MAX_CAUSES = 20
+MAX_IN_ALL = 50
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -18,39 +22,71 @@ def failure_of(error: BaseException) -> Failure:
 
     The code is the exception's own `code` if it has one, else ``action.error``. A group with one
     leaf counts as that leaf. Of several leaves the common code counts, if there is one; and one
-    leaf that must not be repeated is enough for the whole group. The tree is kept.
+    leaf that must not be repeated is enough for the whole group. The tree is kept, as far as it is
+    not larger than anybody would read.
     """
-    if isinstance(error, BaseExceptionGroup):
-        return _failure_of_group(error)
-    code = getattr(error, "code", None)
-    retryable = getattr(error, "retryable", None)
-    message = str(error) or type(error).__name__
-    failure = Failure(
-        code if isinstance(code, str) and code else "action.error",
-        message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 3] + "...",
-        type=type(error).__qualname__,
-        retryable=retryable if isinstance(retryable, bool) else None,
-    )
-    cause = error.__cause__
-    if isinstance(cause, Exception):
-        failure = attrs.evolve(failure, causes=(failure_of(cause),))
-    return failure
+    return _Tree().failure_of(error)
 
 
-def _failure_of_group(group: BaseExceptionGroup[BaseException]) -> Failure:
-    leaves = [leaf for leaf in _leaves(group) if not isinstance(leaf, trio.Cancelled)]
-    causes = tuple(failure_of(leaf) for leaf in leaves)
-    if len(causes) == 1:
-        return causes[0]
-    codes = {cause.code for cause in causes}
-    retryable = False if any(cause.retryable is False for cause in causes) else None
-    return Failure(
-        codes.pop() if len(codes) == 1 else "action.error",
-        f"{group.message} ({len(causes)} errors)",
-        type=type(group).__qualname__,
-        retryable=retryable,
-        causes=causes[:MAX_CAUSES],
-    )
+@attrs.define
+class _Tree:
+    left: int = MAX_IN_ALL
+
+    def failure_of(self, error: BaseException) -> Failure:
+        if isinstance(error, BaseExceptionGroup):
+            return self._failure_of_group(error)
+        code, retryable = _said(error, "code"), _said(error, "retryable")
+        failure = Failure(
+            _short(code) if isinstance(code, str) and code else "action.error",
+            _short(_text_of(error)),
+            type=type(error).__qualname__,
+            retryable=retryable if isinstance(retryable, bool) else None,
+        )
+        cause = error.__cause__
+        if isinstance(cause, Exception) and self.left > 0:
+            self.left -= 1
+            failure = attrs.evolve(failure, causes=(self.failure_of(cause),))
+        return failure
+
+    def _failure_of_group(self, group: BaseExceptionGroup[BaseException]) -> Failure:
+        leaves = [leaf for leaf in _leaves(group) if not isinstance(leaf, trio.Cancelled)]
+        causes: list[Failure] = []
+        kept: list[Failure] = []
+        for leaf in leaves:
+            keeps = len(kept) < MAX_CAUSES and self.left > 0
+            self.left -= keeps
+            causes.append(self.failure_of(leaf))
+            kept += causes[-1:] * keeps
+        if len(causes) == 1:
+            return causes[0]
+        codes = {cause.code for cause in causes}
+        retryable = False if any(cause.retryable is False for cause in causes) else None
+        return Failure(
+            codes.pop() if len(codes) == 1 else "action.error",
+            f"{_short(group.message)} ({len(causes)} errors)",
+            type=type(group).__qualname__,
+            retryable=retryable,
+            causes=tuple(kept),
+        )
+
+
+def _said(error: BaseException, name: str) -> Any:
+    """Return an attribute of an exception; None if it has none, or fails in making it."""
+    try:
+        return getattr(error, name, None)
+    except Exception:  # noqa: BLE001 - whatever it is, it is not what has gone wrong
+        return None
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001 - as above
+        return type(error).__name__
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "..."
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

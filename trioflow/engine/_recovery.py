@@ -22,6 +22,7 @@ from trioflow.errors import (
     DefinitionError,
     ExecutionNotFound,
     InvalidRequest,
+    TooLarge,
     UnknownAction,
     UnknownWorkflow,
 )
@@ -111,8 +112,9 @@ class Recovery:
             execution = await self._engine.execution(execution_id)
             if execution.status not in ENDED:
                 await self._engine.continue_execution(execution)
-        except (Conflict, ExecutionNotFound, InvalidRequest, NotDriven):
-            # It was deleted, or has ended, or belongs to another engine by now.
+        except (Conflict, ExecutionNotFound, InvalidRequest, NotDriven, TooLarge):
+            # It was deleted, or has ended, or belongs to another engine by now; or what comes next
+            # of it cannot be recorded.
             return
 
     async def recover(self) -> list[Execution]:
@@ -220,7 +222,8 @@ class Recovery:
                 await self._engine._continue(
                     execution, claimed=head, read=one.events, machine=one.machine
                 )
-        except (Conflict, InvalidRequest, NotDriven):
-            # It has ended meanwhile, or another engine was faster after all.
+        except (Conflict, InvalidRequest, NotDriven, TooLarge):
+            # It has ended meanwhile, another engine was faster after all, or what comes next of it
+            # cannot be recorded, which its driver reports.
             return
         done.add(execution.id)

@@ -190,7 +190,8 @@ def sentence(what: str, problems: tuple[Problem, ...]) -> str:
     """Say that a value does not fit its schema."""
     listed = "; ".join(str(problem) for problem in problems[:5])
     more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
-    return f"{what} does not fit its schema: {listed}{more}"
+    fits = "do not fit their" if what.endswith("parameters") else "does not fit its"
+    return f"{what} {fits} schema: {listed}{more}"
 
 
 @attrs.frozen

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from trioflow.definitions._json import not_json
+from trioflow.definitions._json import is_small, not_json
 from trioflow.errors import MissingInputError
 from trioflow.kernel import _commands as c
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
 from trioflow.kernel._beginning import Beginning
+from trioflow.kernel._codec import encode_json
 from trioflow.kernel._connections import scope, undo_scope
 from trioflow.kernel._core import Resolved, sentence
 from trioflow.kernel._records import StepRecord, Unit
+from trioflow.kernel._sizes import MAX_OUTPUT_BYTES, as_many_as_fit, size_of, too_large
 from trioflow.kernel._states import COMPLETED, ENDED
 
 
@@ -136,9 +138,9 @@ class Ending(Beginning):
             failures += [failure for failure in others if [failure] != failures[:1]]
         if stopping is not None and stopping.cause == "cancel":
             reason = "" if state.cancel is None else state.cancel.reason
-            self._record(e.ExecutionCancelled, reason=reason, failures=tuple(failures))
+            self._record(e.ExecutionCancelled, reason=reason, failures=as_many_as_fit(failures))
         else:
-            self._record(e.ExecutionFailed, failures=tuple(failures))
+            self._record(e.ExecutionFailed, failures=as_many_as_fit(failures))
         self._commands.append(c.Finish())
 
     def _output(self) -> Resolved | e.Failure:
@@ -159,6 +161,11 @@ class Ending(Beginning):
         if fault is not None:
             # It is made of outputs that are JSON, but it may be nested too deeply by now.
             return e.Failure("result.not_json", sentence("the workflow's output", (fault,)))
+        if not is_small(value):
+            # Each of the outputs that it is made of fits, but all of them together may not.
+            size = size_of(encode_json(value))
+            if size > MAX_OUTPUT_BYTES:
+                return too_large("the workflow's output", size)
         problems = () if plan.output_schema is None else plan.output_schema.problems(value)
         if problems:
             return e.Failure("schema.output", sentence("the workflow's output", problems))

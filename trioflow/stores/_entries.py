@@ -9,7 +9,8 @@ from typing import Any
 from trioflow.errors import InvalidRequest, TooLarge
 from trioflow.kernel._codec import encode, encode_json
 from trioflow.kernel._events import Event, ExecutionStarted
-from trioflow.stores._protocol import MAX_EVENT_BYTES, OPEN, Head
+from trioflow.kernel._sizes import MAX_EVENT_BYTES
+from trioflow.stores._protocol import OPEN, Head
 
 
 def encode_entries(head: Head, events: Sequence[Event]) -> list[str]:

@@ -14,9 +14,6 @@ import attrs
 
 from trioflow.kernel._events import Event
 
-# One event may have this many bytes of JSON (UTF-8), its document not counted.
-MAX_EVENT_BYTES = 1 << 20
-
 OPEN = ("PENDING", "RUNNING", "PAUSED")
 
 
