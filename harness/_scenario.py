@@ -178,7 +178,8 @@ class Call(_Tagged):
     """Any other verb without arguments, rightly or as a misuse: ``pause``, ``resume``, ``cancel``.
 
     With ``fork`` a finished execution is forked; `steps` are its ``from_steps``, `workflow` is the
-    fork's document, if it has another one.
+    fork's document, if it has another one. ``too-large`` is a resume with more input than a record
+    of the history may have: always a misuse.
     """
 
     verb: str
@@ -197,6 +198,19 @@ Act = Cancel | Interrupt | Crash | Resume | Signal | Call
 # One call of an action: the name of the attempt, its number, its parameters.
 Made = tuple[str, int, Mapping[str, Any]]
 
+# What is said of a phase only where there is something to say.
+_RARE = ("completed_by", "late", "causes")
+
+# The causes of an error: the code of each, and its own causes. None: the rules do not say them.
+Causes = Sequence[tuple[str, Any]] | None
+
+
+def causes_of(error: Any) -> Causes:
+    """Return the causes of an error, which has `causes`, each with a `code`."""
+    if error.causes is None:
+        return None
+    return tuple((each.code, causes_of(each)) for each in error.causes)
+
 
 @attrs.frozen
 class Phase:
@@ -207,6 +221,10 @@ class Phase:
     `calls` are those that the phase made, sorted within an instant, where their order is free.
     `waiting_for` are (kind, name, step or connection). `answers` says for each act of the phase
     whether it was accepted. `errors` are (code, step), and there once the execution has FAILED.
+    `completed_by` says, in the words of the history, what brought the outputs of COMPLETED steps
+    and items, where that is no attempt of their own action; `late` are those that were completed
+    in spite of a cancel or a timeout. `causes` are those of the errors of FAILED steps and items,
+    where there are any.
     """
 
     status: str
@@ -220,10 +238,17 @@ class Phase:
     elapsed: float = 0.0
     answers: Sequence[str] = ()
     errors: Sequence[tuple[str, str | None]] = ()
+    completed_by: Mapping[str, str] = attrs.field(factory=dict)
+    late: Sequence[str] = ()
+    causes: Mapping[str, Causes] = attrs.field(factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return json.loads(json.dumps(attrs.asdict(self)))  # type: ignore[no-any-return]
+        """Return it as JSON, without that which few phases have."""
+        found: dict[str, Any] = json.loads(json.dumps(attrs.asdict(self)))
+        for key in _RARE:
+            if not found[key]:
+                del found[key]
+        return found
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Phase:
@@ -235,9 +260,14 @@ class Phase:
         )
         for key in ("waiting_for", "errors"):
             values[key] = tuple(tuple(each) for each in found.get(key, ()))
-        for key in ("compensated", "answers"):
+        for key in ("compensated", "answers", "late"):
             values[key] = tuple(found.get(key, ()))
+        values["causes"] = {name: _tuples(each) for name, each in found.get("causes", {}).items()}
         return cls(**values)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 @attrs.frozen

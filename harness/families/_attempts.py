@@ -29,6 +29,7 @@ from harness.families._cases import (
     usual,
 )
 from harness.families._data import with_data
+from harness.families._items import bad_items
 from harness.families._plan import Plan
 from harness.families._stories import Draft, Story
 from harness.families._values import plain_parameters
@@ -256,6 +257,7 @@ def bad_input(plan: Plan) -> Iterator[Case]:
                 why = f"{title(step)} is given what does not fit ({label})"
                 yield Case(f"{step.id}-{label}", why, draft)
 
+    yield from bad_items(plan)
     for step, story in reached(plan, "sleep"):
         for key in ("duration", "until"):
             nodes = list(references_of_template(step.fields.get(key), step.names))

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from harness._scenario import AtTime, Behaviour, Hangs, Resume
+from harness._scenario import AtTime, Behaviour, Cancel, Crash, During, Hangs, Resume
 from harness.families._attempts import code_of
 from harness.families._cases import Case, doing, no, reached, rows, script, title
-from harness.families._plan import Plan
+from harness.families._plan import Plan, acted
 from harness.families._stories import Draft
 from harness.oracle._document import Step
 
 # So much later (seconds) than all the time that a step has somebody decides about it.
 _LATER = 1.0413
+_DOWN = 0.3017
 
 
 def decided_late(plan: Plan, step: Step, failing: Draft, most: int) -> Iterator[Case]:
@@ -37,6 +38,27 @@ def decided_late(plan: Plan, step: Step, failing: Draft, most: int) -> Iterator[
     draft = doing(hanging, Resume(None, {step.id: "retry"}, moment))
     why = f"somebody lets {title(step)} be tried again, long after, and then its time is over"
     yield Case(f"{step.id}-late-hangs", why, draft)
+
+
+def crashes_anew(plan: Plan, step: Step, failing: Draft, most: int) -> Iterator[Case]:
+    """Crashes are counted anew when somebody lets it be tried again (R13, R17)."""
+    if step.on_crash != "retry" or step.id not in failing.scenario.steps:
+        return
+    # The attempt that dies is made again, with the next number.
+    *bad, good = failing.scenario.steps[step.id]
+    steps = {**failing.scenario.steps, step.id: (*bad, bad[-1], good)}
+    draft = attrs.evolve(failing, scenario=attrs.evolve(failing.scenario, steps=steps))
+    left = attrs.evolve(doing(draft, Crash(During(step.id), _DOWN)), silent=frozenset([step.id]))
+    # What it waits for before comes first.
+    acts = (
+        *plan.told(left).scenario.actions,
+        Resume(None, {step.id: "retry"}),
+        Crash(During(step.id, most + 2), _DOWN),
+        Crash(During(step.id, most + 3), _DOWN),
+    )
+    draft = attrs.evolve(draft, scenario=acted(draft.scenario, acts))
+    why = f"somebody lets {title(step)} be tried again, and the process dies twice, as once before"
+    yield Case(f"{step.id}-retry-killed", why, draft)
 
 
 def items_decided(plan: Plan) -> Iterator[Case]:
@@ -66,6 +88,8 @@ def items_decided(plan: Plan) -> Iterator[Case]:
         draft = script(plan, story, step, row)
         waiting = attrs.evolve(draft, answered=False)
         yield Case(f"{step.id}-items", f"two items of {title(step)} wait for somebody", waiting)
+        why = f"somebody cancels instead of deciding about two items of {title(step)}"
+        yield Case(f"{step.id}-items-cancelled", why, doing(draft, Cancel()))
         left = attrs.evolve(draft, silent=frozenset(names))
         output = plan.outputs[step.id]
         for word, answers in (

@@ -234,7 +234,7 @@ def for_each(plan: Plan) -> Iterator[Case]:
         story = plan.reach(step.id)
         if step.for_each is None or story is None:
             continue
-        place = _items_place(plan, step)
+        place = items_place(plan, step)
         if place is not None:
             items = plan.items_of(step)
             for word, value in (("empty", []), ("one", items[:1])):
@@ -272,7 +272,8 @@ def _failing_items(plan: Plan, step: Step, story: Story) -> Iterator[Case]:
         yield Case(f"{step.id}-first-hangs", f"the first item of {title(step)} hangs", draft)
 
 
-def _items_place(plan: Plan, step: Step) -> Any:
+def items_place(plan: Plan, step: Step) -> Any:
+    """Return where the items of a step come from, if it is one place of the input or an output."""
     assert step.for_each is not None
     nodes = list(references_of_template(step.for_each["items"], step.names))
     if len(nodes) != 1 or not isinstance(step.for_each["items"], str):

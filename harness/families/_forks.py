@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 
 from harness._scenario import Call
-from harness.families._cases import Case, title
+from harness.families._attempts import code_of
+from harness.families._cases import Case, fails, reached, script_first, title
 from harness.families._plan import Plan, acted
 from harness.families._stories import Draft, Story
 from harness.families._undo import failing
@@ -31,6 +32,7 @@ def fork(plan: Plan) -> Iterator[Case]:
     draft = attrs.evolve(base, scenario=acted(base.scenario, acts), answered=False)
     yield Case("unknown", "somebody forks from a step that there is not", draft)
     yield from _with_a_failure(plan)
+    yield from _with_a_failed_item(plan)
     yield from _of_a_failure(plan)
 
 
@@ -90,6 +92,24 @@ def _with_a_failure(plan: Plan) -> Iterator[Case]:
         if step.type == "action" and step.tolerant and story is not None:
             told = plan.told(failing(plan, story, step))
             yield from _kept(plan, told, step, None, None)
+
+
+def _with_a_failed_item(plan: Plan) -> Iterator[Case]:
+    """The null of an item that failed is no output: it need not fit the fork's schema (R30)."""
+    for step, story in reached(plan):
+        if (step.for_each or {}).get("on_item_error") != "continue":
+            continue
+        told = plan.told(script_first(plan, story, step, fails(plan, code_of(step))))
+        if told.expected.last.steps[step.id] != "COMPLETED" or not told.facts.run.ended:
+            continue
+        after = [each.id for each in plan.steps if each.index > step.index]
+        other: Any = copy.deepcopy(plan.document)
+        for each in (*(other.get("steps") or ()), *(other.get("nodes") or ())):
+            if each["id"] == step.id:
+                each.get("config", each)["output_schema"] = {"not": {"type": "null"}}
+        why = f"an item of {title(step)} has failed, and in the fork no output may be null"
+        call = Call("fork", steps=after[-1:], workflow=other)
+        yield Case(f"{step.id}-item-failed", why, _forked(told, call))
 
 
 def _kept(

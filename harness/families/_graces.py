@@ -21,6 +21,8 @@ _FIRST, _THEN = 0.2, 0.4
 _SHORT, _LONG, _SHORTER = 0.5, 3.0, 0.15
 # More than the seconds after which the engine reports that an attempt does not stop.
 _STUBBORN = 11.5037
+# So long before a step's time is over somebody cancels, with so long a grace (seconds).
+_BEFORE, _GRACE = 0.1537, 1.0
 
 
 def graces(plan: Plan, step: Step, story: Story, name: str) -> Iterator[Case]:
@@ -41,6 +43,10 @@ def graces(plan: Plan, step: Step, story: Story, name: str) -> Iterator[Case]:
         )
         why = f"somebody cancels while {title(step)} hangs, and once more with a {word} grace"
         yield Case(f"{step.id}-grace-{word}", why, doing(hanging, *acts))
+    if step.total_timeout is not None and step.total_timeout > 1 and step.call is not None:
+        cancelled = Cancel(AtTime(round(began + step.total_timeout - _BEFORE, 6)), _GRACE)
+        why = f"somebody cancels while {title(step)} hangs, and its time is over in the grace"
+        yield Case(f"{step.id}-grace-timed", why, doing(hanging, cancelled))
     late = script_first(
         plan,
         story,

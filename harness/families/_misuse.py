@@ -7,9 +7,10 @@ from typing import Any
 
 import attrs
 
-from harness._scenario import Act, Call, Cancel, During, Hangs, Moment, Resume, Signal
+from harness._scenario import Act, AtTime, Call, Cancel, During, Hangs, Moment, Resume, Signal
 from harness.families._attempts import code_of
-from harness.families._cases import DEEP, Case, doing, fails, reached, rows, script
+from harness.families._cases import DEEP, Case, doing, fails, reached, rows, script, title
+from harness.families._delays import delays_of
 from harness.families._plan import Plan, acted
 from harness.families._stories import Draft, Story
 from harness.families._undo import undone_by
@@ -61,6 +62,7 @@ def misuse(plan: Plan) -> Iterator[Case]:
     yield Case("unknown-decision", "somebody decides about what nobody asks", draft)
     draft = doing(story.draft, Call("fork", during, steps=(step.id,)))
     yield Case("fork-while-running", "somebody forks what has not ended", draft)
+    yield from _too_large(plan, step, story)
     yield from _while_stopping(plan, step, story, during)
     yield from _while_undoing(plan)
     yield from _after_an_end(plan, step, story)
@@ -69,6 +71,26 @@ def misuse(plan: Plan) -> Iterator[Case]:
 
 def _at_the_end(base: Draft, ended: Sequence[Act], act: Act) -> Draft:
     return attrs.evolve(base, scenario=acted(base.scenario, (*ended, act)), answered=False)
+
+
+def _too_large(plan: Plan, step: Step, story: Story) -> Iterator[Case]:
+    """In a pause, which every resume may end, somebody brings more than a record may have."""
+    name = rows(plan, story, step)[0]
+    # While an attempt runs, and when it has ended: then the pause is all that it waits for.
+    acts = Call("pause", During(name)), Call("too-large", During(name, 1, 0.75)), Call("too-large")
+    why = "in a pause somebody brings more than a record may have, and then resumes"
+    yield Case("too-large", why, doing(story.draft, *acts))
+    for other, reaching in reached(plan):
+        if other.total_timeout is None or other.for_each is not None:
+            continue
+        draft = script(plan, reaching, other, fails(plan, code_of(other), 1, reaching))
+        for _, middle, _ in delays_of(plan.told(draft), other.id):
+            draft = doing(draft, Call("pause", AtTime(middle)), Call("too-large"))
+            # And then nobody comes; but its time goes on, and is over.
+            draft = attrs.evolve(draft, answered=False)
+            why = f"before the second attempt of {title(other)} it is paused, and asked too much"
+            yield Case(f"too-large-before-{other.id}", why, draft)
+            return
 
 
 def _while_stopping(plan: Plan, step: Step, story: Story, during: During) -> Iterator[Case]:

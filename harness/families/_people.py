@@ -34,15 +34,18 @@ from harness.families._cases import (
     reached,
     rows,
     script,
+    script_first,
     title,
 )
-from harness.families._decisions import decided_late, items_decided
+from harness.families._decisions import crashes_anew, decided_late, items_decided
 from harness.families._errors import waiting
 from harness.families._graces import graces
+from harness.families._held import held
 from harness.families._plan import Plan, acted, input_at
 from harness.families._stories import Draft, Story
 from harness.families._values import input_references, plain, put
 from harness.families._ways import places_of
+from harness.oracle._attempts import delay_before
 from harness.oracle._conditions import path_text
 from harness.oracle._document import Step
 
@@ -68,6 +71,7 @@ def cancel(plan: Plan) -> Iterator[Case]:
         yield Case(f"{step.id}-late", f"{why}, and it goes well all the same", draft)
         yield from graces(plan, step, story, name)
         yield from _in_delay(plan, step, story)
+    yield from _items_cancelled(plan)
     for step, story in reached(plan, "wait"):
         answer = instead(story, step, Cancel())
         if answer is not None:
@@ -99,6 +103,26 @@ def _in_delay(plan: Plan, step: Step, story: Story) -> Iterator[Case]:
         draft = doing(failing.draft, Cancel(moment))
         why = f"somebody cancels before attempt {number + 1} of {title(step)}"
         yield Case(f"{step.id}-delay-{number}", why, draft)
+
+
+def _items_cancelled(plan: Plan) -> Iterator[Case]:
+    """Somebody cancels while an item is queued, or waits for its next attempt (R22)."""
+    for step, story in reached(plan):
+        names = [] if step.for_each is None else rows(plan, story, step)
+        if len(names) < 2:
+            continue
+        alone = attrs.evolve(story.draft.scenario, limit=1)
+        draft = doing(attrs.evolve(story.draft, scenario=alone), Cancel(During(names[0])))
+        why = f"somebody cancels while an item of {title(step)} waits for another one"
+        yield Case(f"{step.id}-queued", why, draft)
+        if step.retry.max_attempts < 2 or delay_before(step.retry, 1) <= HAIR:
+            continue
+        failing = script_first(plan, story, step, fails(plan, code_of(step), 1, story))
+        again = called_at(plan.told(failing), names[0], 2)
+        if again is not None:
+            moment = AtTime(round(again - 0.613 * HAIR, 6))
+            why = f"somebody cancels right before an item of {title(step)} is tried again"
+            yield Case(f"{step.id}-delayed", why, doing(failing, Cancel(moment)))
 
 
 def instead(story: Story, step: Step, *acts: Any, answered: bool = False) -> Draft | None:
@@ -225,7 +249,7 @@ def pause(plan: Plan) -> Iterator[Case]:
         )
     yield from _undecided(plan)
     yield from waiting(plan)
-    yield from _held(plan)
+    yield from held(plan)
     for step, story in reached(plan):
         during = During(rows(plan, story, step)[0])
         why = f"somebody pauses while {title(step)} runs, and resumes later"
@@ -234,23 +258,6 @@ def pause(plan: Plan) -> Iterator[Case]:
         yield Case(
             f"during-{step.id}-for-good", f"somebody pauses while {title(step)} runs", left, DEEP
         )
-
-
-def _held(plan: Plan) -> Iterator[Case]:
-    """It is paused right before a step with a condition: that is asked, and the step held back."""
-    for step, story in reached(plan):
-        began = called_at(story, rows(plan, story, step)[0])
-        if step.condition is None or began is None or began <= HAIR:
-            continue
-        draft = doing(story.draft, Call("pause", AtTime(round(began - 0.613 * HAIR, 6))))
-        why = f"somebody pauses right before {title(step)} starts, and resumes"
-        yield Case(f"{step.id}-held", why, draft)
-        left = attrs.evolve(draft, answered=False)
-        again = doing(left, Interrupt(None, 0.3017), Call("resume"))
-        why = f"somebody pauses right before {title(step)} starts; the program is left, and goes on"
-        first = next(iter(draft.scenario.actions))
-        scenario = acted(again.scenario, (first, Interrupt(None, 0.3017), Call("resume")))
-        yield Case(f"{step.id}-held-left", why, attrs.evolve(again, scenario=scenario))
 
 
 def _undecided(plan: Plan) -> Iterator[Case]:
@@ -356,4 +363,5 @@ def decision(plan: Plan) -> Iterator[Case]:
         draft = doing(failing(), Cancel())
         yield Case(f"{step.id}-cancelled", "somebody cancels instead of deciding", draft)
         yield from decided_late(plan, step, failing(), most)
+        yield from crashes_anew(plan, step, failing(), most)
     yield from items_decided(plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 from harness.families import _attempts as attempts
 from harness.families import _bounds as bounds
@@ -14,6 +15,7 @@ from harness.families import _forks as forks
 from harness.families import _missing as lacking
 from harness.families import _misuse as misuses
 from harness.families import _people as people
+from harness.families import _places as queue
 from harness.families import _undo as undo
 from harness.families._cases import Case
 from harness.families._plan import Plan
@@ -46,7 +48,7 @@ FAMILIES: Mapping[str, Family] = {
     "compensation": undo.compensation,
     "for-each": flow.for_each,
     "child": children.child,
-    "limit": flow.limit,
+    "limit": lambda plan: chain(flow.limit(plan), queue.places(plan)),
     "order": flow.order,
     "pair": undo.pair,
     "misuse": misuses.misuse,

@@ -112,6 +112,16 @@ def is_shielded(attempt: Attempt) -> bool:
     return isinstance(attempt.behaviour, Returns | Raises) and attempt.behaviour.shielded
 
 
+def failure_of(attempt: Attempt, raised: Failure) -> Failure:
+    """Return why an attempt failed that was not asked to stop, and that ended like this.
+
+    R16: it has timed out, whatever it raised then; only what cannot be stopped raises anything.
+    """
+    if not attempt.timed_out:
+        return raised
+    return Failure("timeout.attempt", causes=(raised,) if is_shielded(attempt) else ())
+
+
 def _answers(world: World, run: Run, unit: Unit, attempt: Attempt) -> None:
     if unit.current is not attempt or attempt.gone:
         return  # R16: an answer for an attempt that is not the current one is ignored

@@ -124,7 +124,9 @@ class Family(Working):
         by_parent = child.stopping is not None and child.stopping.by_parent
         fits = unit.step.fits_output
         if child.status == COMPLETED and (fits is None or fits(child.output)):
-            complete(self.world, run, unit, child.output)  # also late
+            # In a grace its step was not cancelled, and the child ends as its own.
+            late = asked not in (None, "grace")
+            complete(self.world, run, unit, child.output, "child", late=late)
         elif asked in (STEP_TIMEOUT, STOP, "item"):
             cut_short(self.world, run, unit, asked)
         elif child.status == COMPLETED:
@@ -132,8 +134,13 @@ class Family(Working):
         elif child.status == CANCELLED and asked == "grace" and by_parent:
             cancel(self.world, run, unit)
         else:
-            code = "workflow.failed" if child.status == FAILED else "workflow.cancelled"
-            fail(self.world, run, unit, Failure(code))
+            if child.status == FAILED:
+                # R23: all errors are kept, as a tree.
+                causes = tuple(failure for failure, _ in child.errors)
+                failure = Failure("workflow.failed", causes=causes)
+            else:
+                failure = Failure("workflow.cancelled", causes=None)
+            fail(self.world, run, unit, failure)
 
     # ---- opening again ----
 

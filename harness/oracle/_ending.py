@@ -33,13 +33,15 @@ def end_step(
     status: str,
     *,
     output: Any = None,
+    by: str = "",
+    late: bool = False,
     failure: Failure | None = None,
 ) -> None:
     """Record the end of a step, with everything that stands in the same record."""
     assert not found.ended, found.step.id
     # R9: what has ended never changes again.
     found.status = status
-    found.output = output
+    found.output, found.by, found.late = output, by, late
     found.failure = failure
     found.deadline = found.time_left = found.wake = None
     found.missing, found.awaits_signal, found.held = (), False, False

@@ -91,6 +91,7 @@ def _keep(old: Run, new: Run, again: set[str]) -> None:
         kept = copy.deepcopy(old.steps[name])
         kept.step = step
         kept.kept, kept.judgement = True, None
+        kept.by = "fork" if kept.status == COMPLETED else ""
         kept.grouped = kept.joined = True
         new.steps[name] = kept
         new.decided.update(

@@ -382,6 +382,7 @@ class _Reader:
         output = event.get("output")
         if found.step.for_each is not None:
             output = [u.output if u.status == COMPLETED else None for u in found.units]
+        found.by, found.late = event.get("by", "attempt"), event.get("late", False)
         self._end(event, COMPLETED, output)
 
     def on_StepFailed(self, event: Event) -> None:  # noqa: N802
@@ -394,7 +395,9 @@ class _Reader:
         self._end(event, CANCELLED)
 
     def on_ItemCompleted(self, event: Event) -> None:  # noqa: N802
-        self._end_unit(self._unit(event), COMPLETED, event.get("output"))
+        unit = self._unit(event)
+        unit.by, unit.late = event.get("by", "attempt"), event.get("late", False)
+        self._end_unit(unit, COMPLETED, event.get("output"))
 
     def on_ItemFailed(self, event: Event) -> None:  # noqa: N802
         unit, found = self._unit(event), self.run.steps[event["step"]]
@@ -471,6 +474,7 @@ class _Reader:
     def on_FallbackStarted(self, event: Event) -> None:  # noqa: N802
         unit = self._unit(event)
         unit.role, unit.wants, unit.current = "fallback", True, None
+        unit.last_own = _failure(event["failure"])
         unit.counted = unit.crashes = 0
         unit.first_start = unit.retry_at = None
         unit.fallback_parameters, unit.fallback_revealed = unit.parameters, unit.revealed
@@ -508,4 +512,5 @@ class _Reader:
 
 
 def _failure(found: Mapping[str, Any]) -> Failure:
-    return Failure(found["code"], found.get("message", ""), found.get("retryable"))
+    causes = tuple(map(_failure, found.get("causes", ())))
+    return Failure(found["code"], found.get("message", ""), found.get("retryable"), causes)

@@ -191,7 +191,7 @@ def item_of(world: World, step: Step, index: int, item: Any, scope: Scope) -> tu
 
 def _start_trigger(world: World, run: Run, found: StepRun, scope: Scope) -> None:
     if not _held(run, found):
-        end_step(run, found, COMPLETED, output=run.input)
+        end_step(run, found, COMPLETED, output=run.input, by="trigger")
 
 
 def _start_wait(world: World, run: Run, found: StepRun, scope: Scope) -> None:
@@ -199,7 +199,7 @@ def _start_wait(world: World, run: Run, found: StepRun, scope: Scope) -> None:
         return
     if found.step.signal in run.signals:
         # R26: the payload was kept.
-        end_step(run, found, COMPLETED, output=run.signals[found.step.signal])
+        end_step(run, found, COMPLETED, output=run.signals[found.step.signal], by="signal")
         return
     found.status = PAUSED
     found.awaits_signal = True

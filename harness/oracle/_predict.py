@@ -9,7 +9,7 @@ rules themselves stand beside it: `_ending` (connections, joins), `_looking` (st
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import attrs
@@ -19,6 +19,7 @@ from harness._scenario import (
     AtTime,
     Call,
     Cancel,
+    Causes,
     Crash,
     During,
     Expected,
@@ -28,6 +29,7 @@ from harness._scenario import (
     Resume,
     Scenario,
     Signal,
+    causes_of,
     next_act,
     seconds_of,
 )
@@ -36,7 +38,7 @@ from harness.oracle._attempts import is_shielded, timeout_of
 from harness.oracle._children import Family
 from harness.oracle._document import Document, Graph, graph_of
 from harness.oracle._forking import fork, kept_input
-from harness.oracle._state import COMPLETED, PAUSED, RUNNING, Attempt, Run, StepRun, Unit
+from harness.oracle._state import COMPLETED, FAILED, PAUSED, RUNNING, Attempt, Run, StepRun, Unit
 from harness.oracle._stopping import work_out_status
 from harness.oracle._world import ACT, SAME, TIMER, World
 
@@ -349,7 +351,6 @@ def _phase(oracle: _Oracle) -> Phase:
     for instant, name, number, parameters in world.calls:
         near = next((each for each in calls if abs(each - instant) < SAME), instant)
         calls.setdefault(near, []).append((name, number, parameters))
-    errors = [*run.unhandled, *run.deferred, *run.undo_failures]
     return Phase(
         status=run.status,
         steps={step.step.id: step.status for step in run.in_order()},
@@ -365,8 +366,40 @@ def _phase(oracle: _Oracle) -> Phase:
         },
         elapsed=world.now if run.status == RUNNING else run.since,
         answers=tuple(oracle.answers),
-        errors=tuple((failure.code, step) for failure, step in errors) if run.ended else (),
+        errors=tuple((failure.code, step) for failure, step in run.errors) if run.ended else (),
+        completed_by={name: each.by for name, each in _completed(run) if each.by != "attempt"},
+        # R16 speaks of an attempt, R28 of a child: of a list of items, and of what a fork keeps,
+        # no rule says whether it is late.
+        late=tuple(
+            sorted(
+                name
+                for name, each in _completed(run)
+                if each.late and each.by not in ("items", "fork")
+            )
+        ),
+        causes={name: found for name, found in _causes(run) if found is None or found},
     )
+
+
+def _causes(run: Run) -> Iterator[tuple[str, Causes]]:
+    """Yield the causes of the errors of FAILED steps and items."""
+    for found in run.in_order():
+        if found.status == FAILED and found.failure is not None:
+            # Nothing is said of those that a fork keeps.
+            yield found.step.id, None if found.kept else causes_of(found.failure)
+        for unit in found.units:
+            if unit.index is not None and unit.status == FAILED and unit.failure and not found.kept:
+                yield unit.name, causes_of(unit.failure)
+
+
+def _completed(run: Run) -> Iterator[tuple[str, StepRun | Unit]]:
+    """Yield the COMPLETED steps, and the items that this execution has completed itself."""
+    for found in run.in_order():
+        if found.status == COMPLETED:
+            yield found.step.id, found
+        for unit in found.units:
+            if unit.index is not None and unit.status == COMPLETED and not found.kept:
+                yield unit.name, unit
 
 
 def expect(

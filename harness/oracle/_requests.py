@@ -171,7 +171,7 @@ def decide(world: World, run: Run, unit: Unit, decision: Any) -> None:
         assert unit.failure is not None
         fail(world, run, unit, unit.failure)
     else:
-        complete(world, run, unit, decision["completed"])
+        complete(world, run, unit, decision["completed"], "decision")
 
 
 def _test_again(run: Run) -> None:
@@ -207,7 +207,7 @@ def signal(world: World, run: Run, name: str, payload: Any) -> None:
         raise Refused("the payload does not fit")
     run.signals[name] = payload
     if found.awaits_signal:
-        end_step(run, found, COMPLETED, output=payload)
+        end_step(run, found, COMPLETED, output=payload, by="signal")
 
 
 def pause(world: World, run: Run) -> None:

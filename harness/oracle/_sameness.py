@@ -92,8 +92,8 @@ class _Reading:
         return {
             **_plain(
                 found,
-                "status grouped joined condition_met missing awaits_signal held output failure "
-                "judgement time_left first_failure cut_by started kept",
+                "status grouped joined condition_met missing awaits_signal held output by late "
+                "failure judgement time_left first_failure cut_by started kept",
             ),
             "deadline": self.left(found.deadline),
             "wake": self.left(found.wake),
@@ -105,8 +105,9 @@ class _Reading:
         return {
             **_plain(
                 unit,
-                "name role status parameters revealed lacks_secret item doomed output failure "
-                "attempts fallback_attempts undo_attempts counted crashes fallback_parameters "
+                "name role status parameters revealed lacks_secret item doomed output by late "
+                "failure last_own attempts fallback_attempts undo_attempts counted crashes "
+                "fallback_parameters "
                 "fallback_revealed fallback_lacks_secret wants awaits_decision child_asked undone",
             ),
             "retry_at": self.left(unit.retry_at),

@@ -29,11 +29,19 @@ FOR_EVER = float("inf")
 
 @attrs.frozen
 class Failure:
-    """What went wrong, as far as it can be predicted: a code, and the text of a script."""
+    """What went wrong, as far as it can be predicted: a code, and the text of a script.
+
+    `causes` are None where the rules do not say whether there are any.
+    """
 
     code: str
     message: str = ""
     retryable: bool | None = None
+    causes: tuple[Failure, ...] | None = ()
+
+    def without_causes(self, unless: bool = False) -> Failure:
+        """Return it with causes of which nothing is said, unless something is."""
+        return self if unless else attrs.evolve(self, causes=None)
 
 
 @attrs.define(eq=False)
@@ -69,6 +77,9 @@ class Unit:
     # Why an item is going to fail when its turn comes.
     doomed: Failure | None = None
     output: Any = None
+    # What brought the output, as the history calls it, and whether in spite of a cancel or timeout.
+    by: str = ""
+    late: bool = False
     failure: Failure | None = None
     # Attempts that were started, over all series; the fallback's and the undo's by themselves.
     attempts: int = 0
@@ -86,6 +97,8 @@ class Unit:
     retry_at: float | None = None
     current: Attempt | None = None
     awaits_decision: bool = False
+    # What its fallback makes good: the failure of the last attempt before it (R13).
+    last_own: Failure | None = None
     child: Run | None = None
     child_asked: str | None = None
     undone: bool = False
@@ -131,6 +144,9 @@ class StepRun:
     awaits_signal: bool = False
     held: bool = False
     output: Any = None
+    # As those of a unit.
+    by: str = ""
+    late: bool = False
     failure: Failure | None = None
     # handled, deferred, unhandled (R21).
     judgement: str | None = None
@@ -277,6 +293,11 @@ class Run:
     def ended(self) -> bool:
         """Whether nothing of it changes any more."""
         return self.status in ENDED
+
+    @property
+    def errors(self) -> list[tuple[Failure, str | None]]:
+        """All failures that make it FAILED, in their order (R21)."""
+        return [*self.unhandled, *self.deferred, *self.undo_failures]
 
     @property
     def all_ended(self) -> bool:

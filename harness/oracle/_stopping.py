@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import attrs
 
-from harness.oracle._attempts import ask, drop, has_just_begun, queue, repeat_at
+from harness.oracle._attempts import (
+    ask,
+    drop,
+    failure_of,
+    has_just_begun,
+    queue,
+    repeat_at,
+)
 from harness.oracle._conditions import Absent, resolve
 from harness.oracle._ending import end_step
 from harness.oracle._state import (
@@ -220,8 +227,7 @@ def undo_over(
         run.undoing.pop(0)
         next_undo(world, run)
         return
-    if attempt.timed_out:
-        failure = Failure("timeout.attempt")
+    failure = failure_of(attempt, failure)
     instant = repeat_at(world, undo, undo.called().retry, failure)
     if instant is None:
         _undo_failed(world, run, failure)

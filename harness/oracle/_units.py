@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from harness.oracle._attempts import ask, drop, queue, repeat_at
+from harness.oracle._attempts import ask, drop, failure_of, is_shielded, queue, repeat_at
 from harness.oracle._conditions import Absent, Scope, resolve
 from harness.oracle._ending import end_step
 from harness.oracle._reading import Names
@@ -49,23 +49,37 @@ def attempt_over(
     """Work off the end of an attempt of a step or an item."""
     if failure is None:
         # R16: a value that comes in spite of a cancel or a timeout is a success.
-        complete(world, run, unit, output)
+        late = attempt.asked is not None or attempt.timed_out
+        by = "fallback" if unit.role == "fallback" else "attempt"
+        complete(world, run, unit, output, by, late=late)
     elif attempt.asked is not None:
-        cut_short(world, run, unit, attempt.asked)
+        cut_short(world, run, unit, attempt.asked, _raised_besides(unit, attempt, failure))
     elif run.stopping is not None:
-        # R22: an attempt that fails by itself in a grace.
-        fail(world, run, unit, Failure("timeout.attempt") if attempt.timed_out else failure)
+        # R22: an attempt that fails by itself in a grace. Nothing says whether the failure that a
+        # fallback was to make good is a cause then, too.
+        failure = failure_of(attempt, failure)
+        fail(world, run, unit, failure.without_causes(unless=unit.role == "step"))
     else:
-        # R16: it has timed out, whatever it raised then.
-        attempt_failed(
-            world, run, unit, Failure("timeout.attempt") if attempt.timed_out else failure
-        )
+        attempt_failed(world, run, unit, failure_of(attempt, failure))
 
 
-def cut_short(world: World, run: Run, unit: Unit, reason: str) -> None:
+def _raised_besides(unit: Unit, attempt: Attempt, failure: Failure) -> tuple[Failure, ...] | None:
+    """Return what an attempt that was asked to stop has raised besides (R16), if that is clear."""
+    if unit.role != "step" or attempt.timed_out:
+        return None
+    return (failure,) if is_shielded(attempt) else ()
+
+
+def cut_short(
+    world: World,
+    run: Run,
+    unit: Unit,
+    reason: str,
+    causes: tuple[Failure, ...] | None = None,
+) -> None:
     """End a unit whose attempt, or child, was asked to stop. R16: the first reason names it."""
     if reason == STEP_TIMEOUT and unit.index is None:
-        fail(world, run, unit, Failure(STEP_TIMEOUT))
+        fail(world, run, unit, Failure(STEP_TIMEOUT, causes=causes))
     else:
         cancel(world, run, unit)
 
@@ -85,13 +99,22 @@ def after_the_last(world: World, run: Run, unit: Unit, failure: Failure) -> None
     """R13: the first of these that applies: fallback, a decision, FAILED."""
     unit.failure = failure
     if unit.role == "step" and unit.step.fallback is not None:
-        _start_fallback(world, run, unit)
+        _start_fallback(world, run, unit, failure)
+    elif unit.role == "fallback":
+        _exhausted(world, run, unit, _of_a_fallback(unit, failure))
     else:
         _exhausted(world, run, unit, failure)
 
 
-def _start_fallback(world: World, run: Run, unit: Unit) -> None:
-    unit.role = "fallback"
+def _of_a_fallback(unit: Unit, failure: Failure) -> Failure:
+    """R13: the failure of the step's own last attempt is attached as a cause."""
+    assert failure.causes is not None
+    assert unit.last_own is not None
+    return attrs.evolve(failure, causes=(*failure.causes, unit.last_own))
+
+
+def _start_fallback(world: World, run: Run, unit: Unit, failure: Failure) -> None:
+    unit.role, unit.last_own = "fallback", failure
     unit.counted = unit.crashes = 0
     unit.first_start = None
     called = unit.called()
@@ -103,7 +126,7 @@ def _start_fallback(world: World, run: Run, unit: Unit) -> None:
         scope = run.scope(item=unit.item, item_index=unit.index)
         value, revealed, absent, lacks = fill(world, unit.step.names, called.parameters, scope)
         if absent != Absent():
-            _exhausted(world, run, unit, Failure("reference.missing"))
+            _exhausted(world, run, unit, _of_a_fallback(unit, Failure("reference.missing")))
             return
         unit.fallback_parameters, unit.fallback_revealed = value, revealed
         unit.fallback_lacks_secret = lacks
@@ -140,7 +163,8 @@ def lack_of_secret(world: World, run: Run, unit: Unit) -> bool:
     lacks = unit.fallback_lacks_secret if unit.role == "fallback" else unit.lacks_secret
     if lacks:
         unit.wants = False
-        fail(world, run, unit, Failure("reference.missing"))
+        failure = Failure("reference.missing")
+        fail(world, run, unit, failure.without_causes(unless=unit.role == "step"))
     return lacks
 
 
@@ -158,7 +182,8 @@ def gone(world: World, run: Run, unit: Unit) -> None:
         # R17: while an execution is stopping nothing is made again.
         cancel(world, run, unit)
     elif unit.step.on_crash == "pause":
-        await_decision(world, run, unit, Failure("crash"))
+        failure = Failure("crash").without_causes(unless=unit.role == "step")
+        await_decision(world, run, unit, failure)
     elif unit.step.on_crash == "fail":
         after_the_last(world, run, unit, Failure("crash"))
     else:
@@ -179,13 +204,15 @@ def _leave(world: World, run: Run, unit: Unit, status: str) -> None:
     unit.retry_at = None
 
 
-def complete(world: World, run: Run, unit: Unit, output: Any) -> None:
-    """Record that a step or an item has its output."""
+def complete(
+    world: World, run: Run, unit: Unit, output: Any, by: str, *, late: bool = False
+) -> None:
+    """Record that a step or an item has its output, what brought it, and whether late."""
     _leave(world, run, unit, COMPLETED)
-    unit.output = output
+    unit.output, unit.by, unit.late = output, by, late
     found = run.steps[unit.step.id]
     if unit.index is None:
-        end_step(run, found, COMPLETED, output=output)
+        end_step(run, found, COMPLETED, output=output, by=by, late=late)
         return
     if unit.step.compensate:
         run.done.append(unit)  # R24: the item, whatever becomes of its step
@@ -281,13 +308,14 @@ def _end_items(run: Run, found: StepRun) -> None:
     # R19: what was first to cut items short names the end; after that no item fails by itself.
     # If no item was cut short the step ends as it would have without.
     if found.first_failure is not None:
-        end_step(run, found, FAILED, failure=found.first_failure)
+        # The code of the first; nothing is said of its causes.
+        end_step(run, found, FAILED, failure=found.first_failure.without_causes())
     elif cut and found.cut_by == STEP_TIMEOUT:
-        end_step(run, found, FAILED, failure=Failure(STEP_TIMEOUT))
+        end_step(run, found, FAILED, failure=Failure(STEP_TIMEOUT, causes=None))
     elif cut:
         end_step(run, found, CANCELLED)
     else:
-        end_step(run, found, COMPLETED, output=outputs)
+        end_step(run, found, COMPLETED, output=outputs, by="items")
 
 
 # ---- what a step shows of its units ----

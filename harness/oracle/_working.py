@@ -172,7 +172,7 @@ class Working:
     def wakes(self, run: Run, step: StepRun) -> None:
         step.wake = None
         if not step.ended:
-            end_step(run, step, COMPLETED)
+            end_step(run, step, COMPLETED, by="sleep")
 
     def back_off_over(self, run: Run, unit: Unit) -> None:
         if unit.retry_at is not None:

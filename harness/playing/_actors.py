@@ -60,7 +60,7 @@ class Actors:
         scenario = self.scenario
         forks = (getattr(act, "workflow", None) for act in scenario.actions)
         documents = [scenario.workflow, *scenario.workflows.values(), *filter(None, forks)]
-        self.witness = Witness(scenario.limit, limits_of(documents))
+        self.witness = Witness(scenario.limit, limits_of(documents), documents)
 
     def let_go(self) -> None:
         """Let nothing that cannot be stopped hold up the death of its process."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import attrs
+
 from harness._scenario import Call, Scenario
 from harness.oracle._document import Graph, graph_of
 from harness.playing._seen import ENDED, Observed
@@ -33,6 +35,8 @@ def broken(scenario: Scenario, observed: Observed) -> Iterator[str]:
         yield from _ends_once(each)
         yield from _runs_no_more(each)
         yield from _undoes_what_was_done(each)
+        yield from _waits_once(each)
+        yield from _has_graces_that_can_be(each)
     forked = any(isinstance(act, Call) and act.verb == "fork" for act in scenario.actions)
     if not forked:
         yield from _repeats_no_more_than_it_may(graph_of(scenario.workflow), history)
@@ -107,6 +111,34 @@ def _undoes_what_was_done(history: Sequence[Event]) -> Iterator[str]:
     wanted = [each for each in reversed(done) if each in undone]
     if not set(undone) - set(done) and len(set(undone)) == len(undone) and undone != wanted:
         yield f"undone in the order {undone}, and not {wanted}"
+
+
+def _waits_once(history: Sequence[Event]) -> Iterator[str]:
+    """R9, R20: what is PAUSED is not PAUSED again for the same before something else happens."""
+    waits: dict[tuple[str, int | None], Event] = {}
+    for event in history:
+        # The execution itself is in there under no name.
+        step, item = getattr(event, "step", ""), getattr(event, "item", None)
+        if isinstance(event, events.ExecutionPaused | events.StepPaused | events.ItemPaused):
+            before = waits.get((step, item))
+            if before is not None and _without_place(before) == _without_place(event):
+                of = "the execution" if not step else step if item is None else f"{step}[{item}]"
+                yield f"{of} is PAUSED, and so it is again in record {event.seq}"
+            waits[step, item] = event
+        elif isinstance(event, events.ExecutionResumed) or step:
+            waits.pop((step, item), None)
+
+
+def _without_place(event: Event) -> Event:
+    return attrs.evolve(event, seq=0, at=0.0)
+
+
+def _has_graces_that_can_be(history: Sequence[Event]) -> Iterator[str]:
+    """R22: a grace has a length, or no end."""
+    for event in history:
+        grace = getattr(event, "grace", None)
+        if grace is not None and grace < 0:
+            yield f"{type(event).__name__} has a grace of {grace:g} s"
 
 
 def _repeats_no_more_than_it_may(graph: Graph, history: Sequence[Event]) -> Iterator[str]:

@@ -48,8 +48,9 @@ from harness.playing._seen import (
 )
 from harness.playing._stage import DyingStore, Gone, id_of
 from trioflow import events
+from trioflow.errors import TooLarge
 from trioflow.events import Event
-from trioflow.stores import MemoryStore, Store
+from trioflow.stores import MAX_EVENT_BYTES, MemoryStore, Store
 
 # The engine's own end of time, in tests, is not much later.
 _FOR_EVER = 9e8
@@ -278,7 +279,7 @@ class Player:
         ended, writes = self._execution.status in ENDED, len(self.written)
         try:
             await self._ask(act)
-        except (trioflow.InvalidRequest, trioflow.ExecutionNotFound):
+        except (trioflow.InvalidRequest, trioflow.ExecutionNotFound, TooLarge):
             self._answers[place] = "refused"
             if ended:
                 self.actors.witness.refused(type(act).__name__, len(self.written) - writes)
@@ -317,6 +318,8 @@ class Player:
             await self._fork(act)
         elif verb == "pause":
             await execution.pause()
+        elif verb == "too-large":
+            await execution.resume({"x-something": "x" * MAX_EVENT_BYTES})
         elif isinstance(act, Cancel) or verb == "cancel":
             # `cancel` is this, and then waits for the end: nobody would hear when it was accepted.
             await execution.request_cancel(grace=act.grace if isinstance(act, Cancel) else 0.0)

@@ -9,7 +9,7 @@ import attrs
 
 import trioflow
 import trioflow.events
-from harness._scenario import Act, Behaviour, Made, Phase
+from harness._scenario import Act, Behaviour, Causes, Made, Phase, causes_of
 from harness.oracle._world import SAME
 from harness.playing._stage import prefix_of
 from trioflow.events import Event
@@ -70,8 +70,36 @@ def phase_of(
         connections=connections_of(history),
         elapsed=_elapsed(execution.status, history, now),
         errors=tuple((error.code, error.step) for error in execution.errors),
+        **_how_completed(execution, history),
+        causes=_causes(execution, history),
         **seen,
     )
+
+
+def _how_completed(execution: trioflow.Execution, history: Sequence[Event]) -> dict[str, Any]:
+    """Return what brought the outputs of steps and items, and which of them came late."""
+    found: dict[str, trioflow.StepState | trioflow.events.ItemCompleted] = {
+        step: state for step, state in execution.steps.items() if state.status == "COMPLETED"
+    }
+    for event in history:
+        if isinstance(event, trioflow.events.ItemCompleted):
+            found[f"{event.step}[{event.item}]"] = event
+    late = (name for name, each in found.items() if each.late)
+    return {
+        "completed_by": {name: each.by for name, each in found.items() if each.by != "attempt"},
+        "late": tuple(sorted(name for name in late if found[name].by not in ("items", "fork"))),
+    }
+
+
+def _causes(execution: trioflow.Execution, history: Sequence[Event]) -> dict[str, Causes]:
+    """Return the causes of the errors of FAILED steps and items, where there are any."""
+    errors = {
+        step: state.error for step, state in execution.steps.items() if state.status == "FAILED"
+    }
+    for event in history:
+        if isinstance(event, trioflow.events.ItemFailed):
+            errors[f"{event.step}[{event.item}]"] = event.failure
+    return {name: causes_of(error) for name, error in errors.items() if error and error.causes}
 
 
 def together(

@@ -13,6 +13,10 @@ from typing import Any
 import attrs
 
 import trioflow
+from harness.oracle._attempts import timeout_of
+from harness.oracle._document import graph_of
+from harness.oracle._state import Unit
+from harness.oracle._world import SAME
 from trioflow import events
 from trioflow.engine import Statistics, statistics_of
 from trioflow.events import Event
@@ -45,11 +49,13 @@ class Witness:
     """Somebody who sees every attempt and every event of a scenario, over all of its engines.
 
     `limit` is how many slots an engine has, `limits` the same for executions, by the id of their
-    workflow. `wrong` are the sentences about what broke a rule.
+    workflow. `documents` are those of the workflows. `wrong` are the sentences about what broke a
+    rule.
     """
 
     limit: int
     limits: Mapping[str, int] = attrs.field(factory=dict)
+    documents: Sequence[Mapping[str, Any]] = ()
     wrong: list[str] = attrs.field(factory=list)
     # How many attempts run, by execution; what was given with each key, and the attempts with it.
     _running: Counter[str] = attrs.field(factory=Counter)
@@ -77,8 +83,9 @@ class Witness:
     def attempt_begins(
         self, context: trioflow.ActionContext, parameters: Mapping[str, Any]
     ) -> None:
-        """Look at the key and the slot of an attempt."""
+        """Look at the key, the time and the slot of an attempt."""
         self._look_at_key(context, parameters)
+        self._look_at_time(context)
         self._running[context.execution_id] += 1
         running = self._running[context.execution_id]
         most = self.limits.get(context.workflow, self.limit)
@@ -96,8 +103,7 @@ class Witness:
 
     def _look_at_key(self, context: trioflow.ActionContext, parameters: Mapping[str, Any]) -> None:
         key, number = context.idempotency_key, context.attempt
-        item = "" if context.item_index is None else f":{context.item_index}"
-        own = f"{context.execution_id}:{context.step}{item}"
+        own = _own_key(context)
         # R18: so it is the same over attempts, crashes and decisions, and nobody else's.
         if key not in (own, f"{own}:fallback", f"{own}:compensate"):
             self.wrong.append(f"attempt {number} of {own} has the idempotency key {key}")
@@ -109,6 +115,24 @@ class Witness:
         if (key, number) in self._made:
             self.wrong.append(f"attempt {number} of {key} is made a second time")
         self._made.add((key, number))
+
+    def _look_at_time(self, context: trioflow.ActionContext) -> None:
+        """R14: an attempt has its `timeout`, or what is left of the step's `total_timeout`."""
+        key, left = context.idempotency_key, context.deadline
+        role = key.removeprefix(_own_key(context)).removeprefix(":") or "step"
+        # A fork may have another document with the same id: one of them has to allow it.
+        may = [
+            times
+            for document in self.documents
+            if document["id"] == context.workflow
+            and (times := _times_of(document, context.step, role)) is not None
+        ]
+        if may and not any(_is_within(left, *times) for times in may):
+            timeout, total = map(_seconds, may[0])
+            self.wrong.append(
+                f"attempt {context.attempt} of {key} is told that its time is {_seconds(left)}: "
+                f"its timeout is {timeout}, the total_timeout of its step {total}"
+            )
 
     # ---- events ----
 
@@ -202,6 +226,42 @@ class Witness:
             known = sum(isinstance(event, events.CancelRequested) for event in kept)
             if known < times:
                 self.wrong.append(f"a cancel of {name} was accepted, and is not in its history")
+
+
+def _own_key(context: trioflow.ActionContext) -> str:
+    item = "" if context.item_index is None else f":{context.item_index}"
+    return f"{context.execution_id}:{context.step}{item}"
+
+
+def _times_of(
+    document: Mapping[str, Any], step_id: str, role: str
+) -> tuple[float | None, float | None] | None:
+    """Return how many seconds a document gives one attempt of a step, and all of them together.
+
+    None if it has no such attempts.
+    """
+    step = graph_of(document).steps.get(step_id)
+    if step is None:
+        return None
+    calls = {"step": step.call, "fallback": step.fallback, "compensate": step.compensate}
+    if calls.get(role) is None:
+        return None
+    # R24: what undoes a step comes after its time.
+    total = None if role == "compensate" else step.total_timeout
+    return timeout_of(Unit(step, role=role)), total
+
+
+def _is_within(left: float | None, timeout: float | None, total: float | None) -> bool:
+    """Whether an attempt can have so much time; how much of the total is used is not asked."""
+    if left is None:
+        return timeout is None and total is None
+    if total is None:
+        return timeout is not None and abs(left - timeout) < SAME
+    return -SAME < left < min(total, total if timeout is None else timeout) + SAME
+
+
+def _seconds(number: float | None) -> str:
+    return "none" if number is None else f"{number:.6g} s"
 
 
 def limits_of(documents: Iterable[Mapping[str, Any]]) -> dict[str, int]:

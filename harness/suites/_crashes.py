@@ -12,6 +12,7 @@ import trioflow.events
 import trioflow.testing
 from harness._scenario import Act, AfterWrite, BeforeWrite, Call, Cancel, Scenario
 from harness.families import _attempts as attempts
+from harness.families import _children as children
 from harness.families import _flow as flow
 from harness.families import _people as people
 from harness.families import _undo as undo
@@ -45,6 +46,8 @@ def carriers(plan: Plan) -> Iterator[tuple[str, Story]]:
         ("pause", people.pause(plan)),
         ("decision", (case for case in people.decision(plan) if case.name.endswith("-retry"))),
         ("cancel", people.cancel(plan)),
+        ("grace", (case for case in people.cancel(plan) if case.name.endswith("-grace-timed"))),
+        ("child-pause", (case for case in children.child(plan) if _pauses_both(case))),
         ("fail", attempts.fail(plan)),
     ):
         for case in cases:
@@ -56,6 +59,11 @@ def carriers(plan: Plan) -> Iterator[tuple[str, Story]]:
                 seen.add(key)
                 yield name, story
                 break
+
+
+def _pauses_both(case: Case) -> bool:
+    """Whether a parent is paused while its child runs: two records, and a death may part them."""
+    return case.name.endswith("-paused") and not case.name.endswith("-child-paused")
 
 
 def _certain(plan: Plan, case: Case) -> Story | None:

@@ -63,6 +63,8 @@ def _plain(phase: Phase, factor: float = 1.0) -> dict[str, Any]:
         for at, made in phase.calls
         for name, number, parameters in made
     )
+    found["completed_by"], found["late"] = dict(phase.completed_by), list(phase.late)
+    found["causes"] = dict(phase.causes)
     found["errors"] = sorted(map(repr, phase.errors))
     found["waiting_for"] = sorted(map(repr, phase.waiting_for))
     return found
@@ -82,8 +84,9 @@ def _in_old_names(scenario: Scenario, observed: Observed) -> list[Any]:
 def _with_old_names(phase: dict[str, Any], has_output: bool) -> dict[str, Any]:
     old = varying.old_name
     found = dict(phase)
-    for key in ("steps", "outputs"):
+    for key in ("steps", "outputs", "completed_by", "causes"):
         found[key] = {old(step): value for step, value in phase[key].items()}
+    found["late"] = sorted(old(each) for each in phase["late"])
     if not has_output and isinstance(phase["output"], Mapping):
         found["output"] = {old(step): value for step, value in phase["output"].items()}
     found["calls"] = sorted([at, old(name), *rest] for at, name, *rest in phase["calls"])

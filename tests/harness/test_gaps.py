@@ -355,7 +355,7 @@ def test_who_cancels_dies_before_each_write() -> None:
     }
 
     assert before
-    assert all(name.startswith("crash-cancel-before-") for name in before)
+    assert all(name.startswith(("crash-cancel-before-", "crash-grace-before-")) for name in before)
 
 
 def test_a_player_reads_nothing_of_an_execution_that_there_is_not() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -16,7 +17,7 @@ from harness.playing import Mismatch, Observed, observe
 from harness.playing._invariants import broken
 from harness.playing._witness import Witness, limits_of
 from trioflow import events, testing
-from trioflow.engine import _statistics
+from trioflow.engine import _driver, _statistics
 from trioflow.events import Event
 from trioflow.kernel._facts import Address
 from trioflow.stores import MemoryStore
@@ -126,6 +127,85 @@ def test_more_attempts_than_the_document_allows() -> None:
     assert [] == witness.wrong
     begin(witness, step="b")
     assert ["2 attempts of x run: more than 1"] == witness.wrong
+
+
+# ---- their time ----
+
+TIMES = {
+    "id": "w",
+    "steps": [
+        {"id": "plain", "action": "do", "compensate": "undo"},
+        {
+            "id": "short",
+            "action": "do",
+            "timeout": 5,
+            "fallback": {"action": "do", "timeout": 3},
+            "compensate": {"action": "undo", "timeout": 7},
+        },
+        {"id": "total", "action": "do", "total_timeout": 20, "compensate": "undo"},
+        {
+            "id": "both",
+            "action": "do",
+            "timeout": 5,
+            "total_timeout": 20,
+            "fallback": "do",
+            "compensate": "undo",
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("step", "role", "good", "bad"),
+    (
+        ("plain", "", (None,), (0.0, 5.0)),
+        ("short", "", (5.0,), (None, 4.9, 5.1)),
+        ("short", "fallback", (3.0,), (None, 5.0)),
+        ("short", "compensate", (7.0,), (None, 5.0)),
+        ("total", "", (20.0, 3.0, 0.0), (None, 20.1, -0.1)),
+        ("both", "", (5.0, 3.0), (None, 5.1, 20.0, -0.1)),
+        # Its own timeout, which it has none, and no more than is left of the step's.
+        ("both", "fallback", (20.0, 3.0), (None, 20.1, -0.1)),
+        # R24: that of its step, else 15 minutes; the time of the step is over.
+        ("both", "compensate", (5.0,), (None, 3.0, 20.0)),
+        ("total", "compensate", (900.0,), (None, 20.0)),
+        ("plain", "compensate", (900.0,), (None, 5.0)),
+    ),
+)
+def test_the_time_that_an_attempt_is_told(
+    step: str, role: str, good: Sequence[float | None], bad: Sequence[float | None]
+) -> None:
+    key = f"x:{step}:{role}".rstrip(":")
+
+    def wrong(seconds: float | None) -> list[str]:
+        witness = Witness(9, documents=[TIMES])
+        begin(witness, step=step, idempotency_key=key, deadline=seconds)
+        return witness.wrong
+
+    for seconds in good:
+        assert [] == wrong(seconds)
+    for seconds in bad:
+        told = "none" if seconds is None else f"{seconds:g} s"
+        (sentence,) = wrong(seconds)
+        assert f"attempt 1 of {key} is told that its time is {told}: its timeout is " in sentence
+
+
+def test_the_time_of_one_of_two_documents_with_an_id() -> None:
+    shorter = {"id": "w", "steps": [{"id": "short", "action": "do", "timeout": 1}]}
+    witness = Witness(9, documents=[TIMES, shorter])
+    for number, seconds in enumerate((5.0, 1.0, 3.0), 1):
+        begin(witness, step="short", deadline=seconds, attempt=number)
+
+    assert 1 == len(witness.wrong)
+    assert "attempt 3 of x:short is told that its time is 3 s: " in witness.wrong[0]
+
+
+def test_a_time_that_is_told_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = {**DOCUMENT, "steps": [{"id": "c", "action": "do", "timeout": 9}]}
+    monkeypatch.setattr(_driver, "_seconds_left", lambda attempt: attempt.scope.deadline + 1)
+
+    with pytest.raises(Mismatch, match="attempt 1 of x:c is told that its time is 10 s"):
+        harness.check(Scenario(document, id="time"))
 
 
 # ---- observers ----
@@ -320,6 +400,23 @@ def repeats_the_last(history: list[Any]) -> list[Any]:
     return [*history[: index + 1], history[index], *history[index + 1 :]]
 
 
+def stops_before_it_began(history: list[Any]) -> list[Any]:
+    index = place(history, events.StoppingStarted)
+    history[index] = attrs.evolve(history[index], grace=-1.0)
+    return history
+
+
+def waits(*between: Event, item: int | None = None) -> Any:
+    """Return what lets c wait for a decision twice."""
+    kind: Any = events.StepPaused if item is None else partial(events.ItemPaused, item=item)
+    paused = kind(0, 0.0, step="c", kind="decision")
+    return lambda history: [*history[:-1], paused, *between, paused, history[-1]]
+
+
+def is_paused_twice(history: list[Any]) -> list[Any]:
+    return [*history[:-1], *[events.ExecutionPaused(0, 0.0)] * 2, history[-1]]
+
+
 def without_end(history: list[Any]) -> list[Any]:
     del history[place(history, events.StepFailed)]
     return history
@@ -333,6 +430,11 @@ CHANGES = (
     (undone_without_an_end, "c is undone, but it has not been completed"),
     (fails_too_often, "of c (step) is one of 2 at most"),
     (repeats_the_last, "of c (step) is one of 2 at most"),
+    (stops_before_it_began, "StoppingStarted has a grace of -1 s"),
+    (waits(), "c is PAUSED, and so it is again in record"),
+    (waits(item=2), "c[2] is PAUSED, and so it is again in record"),
+    (waits(events.StepResumed(0, 0.0, step="b")), "c is PAUSED, and so it is again in record"),
+    (is_paused_twice, "the execution is PAUSED, and so it is again in record"),
     (without_end, "c has been started, and is not over at the end"),
     (lambda history: [*history, history[-1]], "ExecutionFailed is not the last record"),
     (lambda history: history[:-1], "it has ended, but its last record does not say so"),
@@ -348,3 +450,20 @@ def test_histories_that_break_a_rule(change: Any, problem: str) -> None:
     seen = attrs.evolve(observed, history=changed, histories={"x": changed})
 
     assert problem in told(FAILS, seen)
+
+
+@pytest.mark.parametrize(
+    "change",
+    (
+        waits(events.StepResumed(0, 0.0, step="c")),
+        waits(events.StepPaused(0, 0.0, step="c", kind="inputs", inputs=("input.x",))),
+        waits(events.ItemResumed(0, 0.0, step="c", item=2), item=2),
+    ),
+    ids=("resumed", "for something else", "item"),
+)
+def test_histories_in_which_a_step_waits_anew(change: Any) -> None:
+    observed = observe(FAILS)
+    changed = tuple(change(list(observed.history)))
+    seen = attrs.evolve(observed, history=changed, histories={"x": changed})
+
+    assert "PAUSED" not in told(FAILS, seen)
