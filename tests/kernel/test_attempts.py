@@ -472,6 +472,18 @@ def test_a_failed_fallback_gives_the_step_its_last_code() -> None:
     assert 2 == play.machine.state.step("a").attempts
 
 
+def test_a_fallback_that_fails_in_a_grace_has_the_same_cause() -> None:
+    play = Play(one(fallback="other"))
+    play.bad("a", "first")
+    play.take("a:fallback")
+    play.cancel(grace=5)
+    play.bad("a:fallback", "second")
+    (found,) = play.machine.state.failures
+
+    assert "CANCELLED" == play.status
+    assert ("second", ["first"]) == (found.code, [cause.code for cause in found.causes])
+
+
 def test_a_fallback_has_one_attempt_without_a_retry_of_its_own() -> None:
     """The workflow's retry is not its default."""
     play = Play(document({"id": "a", "fallback": "other", "retry": 1}, retry=5))

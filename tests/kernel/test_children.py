@@ -196,6 +196,7 @@ def test_a_child_gets_the_grace_and_may_end_in_it(
     play.child_ends("a", status, None, failure("inner"))
 
     assert expected == play.status_of("a")
+    assert not play.machine.state.step("a").late
 
 
 def test_finish_lets_children_end() -> None:
@@ -207,6 +208,14 @@ def test_finish_lets_children_end() -> None:
     play.child_ends("a", "COMPLETED")
 
     assert ("FAILED", "COMPLETED") == (play.status, play.status_of("a"))
+
+
+def test_a_child_that_ends_well_when_it_was_asked_to_stop_is_late() -> None:
+    play = Play(parent())
+    play.cancel()
+    play.child_ends("a", "COMPLETED")
+
+    assert ("COMPLETED", True) == (play.status_of("a"), play.machine.state.step("a").late)
 
 
 def test_the_end_of_the_grace_stops_the_child() -> None:

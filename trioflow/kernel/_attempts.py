@@ -255,14 +255,14 @@ class Attempts(Core):
 
     def _used_up(self, unit: Unit, failure: e.Failure) -> None:
         """The series has failed and is not repeated: fallback, then a decision, then FAILED."""
+        if unit.fallback is not None and unit.failure is not None:
+            failure = attrs.evolve(failure, causes=(*failure.causes, unit.failure))
         if self._may_go_on(unit):
             if unit.planned.fallback is not None and unit.fallback is None:
                 failure_of_fallback = self._fall_back(unit, failure)
                 if failure_of_fallback is None:
                     return
                 failure = failure_of_fallback
-            elif unit.fallback is not None and unit.failure is not None:
-                failure = attrs.evolve(failure, causes=(*failure.causes, unit.failure))
             call = unit.planned.call
             assert call is not None
             if call.retry is not None and call.retry.on_exhausted == "pause":
@@ -390,7 +390,8 @@ class Attempts(Core):
             schema = unit.planned.output_schema
             problems = () if schema is None else schema.problems(fact.output)
             if not problems:
-                self._complete(unit, fact.output, by="child", late=stop is not None)
+                late = stop not in (None, "grace")
+                self._complete(unit, fact.output, by="child", late=late)
                 return
             failure = e.Failure(
                 "schema.output", sentence("the child's output", problems), step=unit.id
