@@ -72,6 +72,9 @@ def compare(scenario: Scenario, expected: Expected, observed: Observed) -> None:
 
 def _alike(wanted: Any, seen: Any) -> bool:
     """Whether two values are the same JSON, and instants not further apart than adding up."""
+    # Nearly always, and found out by Python itself.
+    if wanted == seen:
+        return True
     if isinstance(wanted, Phase) and isinstance(seen, Phase):
         return all(_alike(getattr(wanted, name), getattr(seen, name)) for name in _FIELDS)
     if isinstance(wanted, float) and isinstance(seen, float | int):
@@ -82,7 +85,7 @@ def _alike(wanted: Any, seen: Any) -> bool:
         )
     if isinstance(wanted, list | tuple) and isinstance(seen, list | tuple):
         return len(wanted) == len(seen) and all(map(_alike, wanted, seen))
-    return bool(wanted == seen)
+    return False
 
 
 def _without_causes(phases: Sequence[Phase]) -> tuple[Phase, ...]:

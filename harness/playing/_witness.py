@@ -14,7 +14,7 @@ import attrs
 
 import trioflow
 from harness.oracle._attempts import timeout_of
-from harness.oracle._document import graph_of
+from harness.oracle._document import Graph, graph_of
 from harness.oracle._state import Unit
 from harness.oracle._world import SAME
 from trioflow import events
@@ -59,6 +59,8 @@ class Witness:
     wrong: list[str] = attrs.field(factory=list)
     # How many attempts run, by execution; what was given with each key, and the attempts with it.
     _running: Counter[str] = attrs.field(factory=Counter)
+    # The documents as they are read, by the id of their workflow.
+    _graphs: dict[str, list[Graph]] = attrs.field(init=False)
     _given: dict[str, str] = attrs.field(factory=dict)
     _made: set[tuple[str, int]] = attrs.field(factory=set)
     # What the present engine has told, by execution; who is over; who accepted a cancel.
@@ -68,6 +70,11 @@ class Witness:
     # Those that have had a part in what is in the store.
     _engines: int = 0
     _ended: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._graphs = {}
+        for document in self.documents:
+            self._graphs.setdefault(document["id"], []).append(graph_of(document))
 
     def engine_opens(self) -> None:
         """Forget what the engine before has told: the next one begins anew."""
@@ -123,9 +130,8 @@ class Witness:
         # A fork may have another document with the same id: one of them has to allow it.
         may = [
             times
-            for document in self.documents
-            if document["id"] == context.workflow
-            and (times := _times_of(document, context.step, role)) is not None
+            for graph in self._graphs.get(context.workflow, ())
+            if (times := _times_of(graph, context.step, role)) is not None
         ]
         if may and not any(_is_within(left, *times) for times in may):
             timeout, total = map(_seconds, may[0])
@@ -233,14 +239,12 @@ def _own_key(context: trioflow.ActionContext) -> str:
     return f"{context.execution_id}:{context.step}{item}"
 
 
-def _times_of(
-    document: Mapping[str, Any], step_id: str, role: str
-) -> tuple[float | None, float | None] | None:
+def _times_of(graph: Graph, step_id: str, role: str) -> tuple[float | None, float | None] | None:
     """Return how many seconds a document gives one attempt of a step, and all of them together.
 
     None if it has no such attempts.
     """
-    step = graph_of(document).steps.get(step_id)
+    step = graph.steps.get(step_id)
     if step is None:
         return None
     calls = {"step": step.call, "fallback": step.fallback, "compensate": step.compensate}
