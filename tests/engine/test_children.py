@@ -16,7 +16,7 @@ from trioflow.stores import MemoryStore
 from trioflow.testing import open_engine
 
 from .conftest import Calls
-from .crashing import Crash, CrashingStore
+from .crashing import Crash, CrashingStore, bury
 
 CHILD = trioflow.load_workflow(
     {
@@ -316,8 +316,7 @@ async def test_a_child_hears_that_its_parent_stops_before_it_goes_on(
                 await trio.sleep(1)
                 await execution.cancel()
         except Crash:
-            for owner in list(disk._alive_until):
-                await disk.renew(owner, ttl=0)
+            await bury(disk)
         history = await disk.read("x")
         if not any(isinstance(event, events.StoppingStarted) for event in history):
             continue
@@ -346,8 +345,7 @@ async def test_a_child_hears_of_the_pauses_that_it_has_missed_before_it_goes_on(
                 await trio.sleep(1)
                 await execution.resume()
         except Crash:
-            for owner in list(disk._alive_until):
-                await disk.renew(owner, ttl=0)
+            await bury(disk)
         calls.log.clear()
         paused = _pause_of(await disk.read("x"))
         seen.add((paused, _pause_of(await disk.read("x:call"))))
@@ -394,8 +392,7 @@ async def test_a_child_that_ended_by_what_came_due_has_not_been_cancelled(
             await trio.sleep(2)
             await execution.cancel()
     except Crash:
-        for owner in list(disk._alive_until):
-            await disk.renew(owner, ttl=0)
+        await bury(disk)
     asked = [type(event).__name__ for event in await disk.read("x")]
     assert ["CancelRequested", "StoppingStarted"] == asked[-2:]
     await trio.sleep(10)

@@ -17,7 +17,7 @@ from trioflow.stores import MemoryStore
 from trioflow.testing import open_engine
 
 from .conftest import chain
-from .crashing import Crash, CrashingStore
+from .crashing import Crash, CrashingStore, bury
 
 Act = Callable[[trioflow.Execution], Awaitable[None]]
 
@@ -280,8 +280,7 @@ def _play(scenario: Scenario, actions: list[Any], crash: tuple[int, bool] | None
                     await _to_the_end(engine, scenario, execution)
             except Crash:
                 # Another process opens what is on the disk; the dead one's lease is void.
-                for owner in list(disk._alive_until):
-                    await disk.renew(owner, ttl=0)
+                await bury(disk)
             else:
                 return None
         async with open_engine(disk, actions=actions, workflows=[CHILD]) as engine:

@@ -86,7 +86,9 @@ async def test_what_cannot_be_recorded_stops_its_execution_alone(
             async with open_engine(store, actions=nap) as engine:
                 other = await engine.execution("y")
                 assert {"a": 1} == await other.result()
+                execution = await engine.execution("x")
                 await trio.sleep(100)
+                assert ("RUNNING", "RUNNING") == (execution.status, execution.steps["a"].status)
         heads = {head.id: head.status for head in await store.heads()}
 
     assert {"x": "RUNNING", "y": "COMPLETED"} == heads

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,9 @@ from harness.playing._seen import Observed, unrecorded_calls
 from harness.suites._library import Told
 from trioflow.stores import Head, MemoryStore
 
+from .suites import FIXTURES, told
+
 ROOT = Path(__file__).parents[2]
-FIXTURES = ROOT / "tests/fixtures"
 SCHEMA = {
     "properties": {
         "score": {"type": "integer", "minimum": 2, "exclusiveMaximum": 9},
@@ -45,13 +45,6 @@ def _quiet() -> Any:
     logging.disable(logging.ERROR)
     yield
     logging.disable(logging.NOTSET)
-
-
-@lru_cache
-def told(document: str, family: str) -> Mapping[str, Told]:
-    """Return the scenarios of a family, by their ids."""
-    path = FIXTURES / f"{document}.workflow.json"
-    return {each.id: each for each in harness.scenarios(path, families=[family])}
 
 
 def expected(document: str, name: str, family: str) -> harness.Phase:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +12,8 @@ import harness
 from harness.families._held import held
 from harness.families._items import bad_items
 from harness.families._plan import Plan
-from harness.suites._library import Told
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+from .suites import told
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +21,6 @@ def _quiet() -> Any:
     logging.disable(logging.ERROR)
     yield
     logging.disable(logging.NOTSET)
-
-
-@lru_cache
-def told(document: str, family: str) -> Mapping[str, Told]:
-    """Return the scenarios of a family, by their ids."""
-    path = FIXTURES / f"{document}.workflow.json"
-    return {each.id: each for each in harness.scenarios(path, families=[family])}
 
 
 def ended(document: str, family: str, name: str) -> harness.Phase:

@@ -340,7 +340,11 @@ class Driver:
         if not requests:
             if isinstance(error, Conflict):
                 raise error
-            # What has happened cannot be recorded. The other executions are not to suffer by it.
+            # What has happened cannot be recorded. The other executions are not to suffer by it,
+            # and whoever looks at this one sees what is recorded. Nothing more is decided here.
+            if stored is not None:
+                await self._rebuild(stored)
+                del self._inbox[0]
             self._lose(error, inbox)
             return
         if stored is not None and self.head.seq > 0:
