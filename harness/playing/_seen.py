@@ -127,26 +127,28 @@ def connections_of(history: Sequence[Event]) -> dict[str, str]:
 
 @attrs.define(eq=False)
 class Histories:
-    """The histories of a store, each of them decoded once for as long as nothing is written.
+    """The histories of a store, which only ever grow: each event is decoded once.
 
     A store as far as reading goes. `written` is what grows with every write.
     """
 
     disk: Store
     written: Sequence[Any]
-    _writes: int = attrs.field(default=-1, init=False)
+    # What is known of each, and how often had been written when it was last looked for more.
     _read: dict[str, list[Event]] = attrs.field(factory=dict, init=False)
+    _looked: dict[str, int] = attrs.field(factory=dict, init=False)
 
     async def heads(self, **wanted: Any) -> list[Head]:
         return await self.disk.heads(**wanted)
 
     async def read(self, execution_id: str, after: int = 0) -> list[Event]:
-        if self._writes != len(self.written):
-            self._writes = len(self.written)
-            self._read.clear()
-        if execution_id not in self._read:
-            self._read[execution_id] = await self.disk.read(execution_id)
-        return self._read[execution_id][after:]
+        known = self._read.setdefault(execution_id, [])
+        seen, writes = len(known), len(self.written)
+        if self._looked.get(execution_id) != writes:
+            # Somebody else may have read the same meanwhile.
+            known[seen:] = await self.disk.read(execution_id, after=seen)
+            self._looked[execution_id] = writes
+        return known[after:]
 
 
 async def histories_of(store: Any) -> dict[str, list[Mapping[str, Any]]]:
