@@ -406,7 +406,14 @@ def expect(
     document: Document, scenario: Scenario, facts: Facts | None = None
 ) -> tuple[Expected, Facts]:
     """Predict all phases of a scenario, or those after `facts`; and the facts that they leave."""
-    phase, facts = predict(document, scenario, facts)
+    return expect_on(document, scenario, copy.deepcopy(facts))
+
+
+def expect_on(
+    document: Document, scenario: Scenario, facts: Facts | None = None
+) -> tuple[Expected, Facts]:
+    """Predict all phases as `expect` does, and use up the facts: whoever needs them copies them."""
+    phase, facts = predict_on(document, scenario, facts)
     phases, ambiguous = [phase], facts.ambiguous
     while facts.halt:
         phase, facts = predict_on(document, scenario, facts)

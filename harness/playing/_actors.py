@@ -90,7 +90,8 @@ class Actors:
             return await self._act(context, parameters, real)
 
         # The engine looks at what a function takes: at the start, and for each call.
-        played.__signature__ = _signature(real, given)  # type: ignore[attr-defined]
+        signature = _AS_SCRIPTED if real is None else _signature(real, given)
+        played.__signature__ = signature  # type: ignore[attr-defined]
         return played
 
     async def _act(
@@ -121,16 +122,22 @@ class Actors:
         return output
 
     async def _sleep(self, behaviour: Behaviour, seconds: float) -> None:
-        shielded = not isinstance(behaviour, Hangs) and behaviour.shielded
-        scope = trio.CancelScope(shield=shielded)
-        self._scopes.add(scope)
         self.asleep += 1
         try:
-            with scope:
+            if isinstance(behaviour, Hangs) or not behaviour.shielded:
                 await trio.sleep(seconds)
+            else:
+                await self._sleep_shielded(seconds)
         finally:
-            self._scopes.discard(scope)
             self.asleep -= 1
+
+    async def _sleep_shielded(self, seconds: float) -> None:
+        with trio.CancelScope(shield=True) as scope:
+            self._scopes.add(scope)
+            try:
+                await trio.sleep(seconds)
+            finally:
+                self._scopes.discard(scope)
 
     async def _really(
         self,
@@ -269,13 +276,19 @@ def _names(real: Any) -> Iterator[str]:
         )
 
 
-def _signature(real: Action | None, context: str) -> inspect.Signature:
+# A scripted action takes everything.
+_AS_SCRIPTED = inspect.Signature(
+    [
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY),
+        inspect.Parameter("parameters", inspect.Parameter.VAR_KEYWORD),
+    ]
+)
+
+
+def _signature(real: Action, context: str) -> inspect.Signature:
     """Return what the engine is to see: what the real one takes, and a context in any case."""
     kind = inspect.Parameter
-    if real is None:
-        found = [kind("parameters", kind.VAR_KEYWORD)]
-    else:
-        found = list(inspect.signature(real.function).parameters.values())
+    found = list(inspect.signature(real.function).parameters.values())
     if all(each.name != context for each in found):
         place = len(found) - (bool(found) and found[-1].kind is kind.VAR_KEYWORD)
         found.insert(place, kind(context, kind.KEYWORD_ONLY))

@@ -13,7 +13,7 @@ import attrs
 
 from harness._scenario import Causes, Expected, Phase, Scenario
 from harness.oracle._history import facts_of
-from harness.oracle._predict import expect
+from harness.oracle._predict import expect_on
 from harness.oracle._world import SAME
 from harness.playing._seen import Observed
 
@@ -41,7 +41,7 @@ def compare_after_deaths(scenario: Scenario, observed: Observed) -> None:
     ends = [*(death.phase - 1 for death in observed.deaths[1:]), len(observed.phases)]
     for death, end in zip(observed.deaths, ends, strict=True):
         facts = facts_of(scenario.workflow, scenario, death.histories, death.at, death.acts)
-        expected, left = expect(scenario.workflow, scenario, facts)
+        expected, left = expect_on(scenario.workflow, scenario, facts)
         if left.ambiguous:
             continue
         phases = expected.phases[: end - death.phase]

@@ -235,7 +235,9 @@ class Player:
         """
         assert self._execution is not None
         endless = self._execution.status == "RUNNING" and not self.actors.asleep
-        self._waiting.deadline = float("inf") if endless else _FOR_EVER
+        deadline = float("inf") if endless else _FOR_EVER
+        if self._waiting.deadline != deadline:
+            self._waiting.deadline = deadline
 
     def _observe(self, execution_id: str, event: Event) -> None:
         self.actors.witness.observe(execution_id, event, self.written)

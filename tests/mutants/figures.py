@@ -147,6 +147,10 @@ def _document_rows(found: dict[str, Any]) -> Iterator[str]:
         yield from (f"* {change}" for change in found["unnoticed changes"])
 
 
+def _speed_rows(found: dict[str, Any]) -> Iterator[str]:
+    yield "A test of crashes plays a scenario for each write of its carrier, all others play one."
+
+
 _SAID = {
     "seeded": _faults,
     "cuts": _faults,
@@ -158,7 +162,8 @@ _SAID = {
     "differential": lambda found: f"{found['examples']} examples for each test: {found['said']}",
     "determinism": lambda found: f"{found['different']} of {found['scenarios']} differ",
     "speed": lambda found: (
-        f"{found['per second']} a second: {found['tests']} tests in {found['seconds']} s, "
+        f"{found['per second']} a second: {found['scenarios']} in {found['tests']} tests in "
+        f"{found['seconds']} s, "
         f"1,200 in {found['seconds for 1200']} s"
     ),
     "regeneration": lambda found: (
@@ -166,11 +171,14 @@ _SAID = {
         f"time; `--check` exits with {found['check']}"
     ),
 }
+
+
 _MORE = {
     "seeded": _fault_rows,
     "cuts": _fault_rows,
     "automatic": _automatic_rows,
     "documents": _document_rows,
+    "speed": _speed_rows,
 }
 
 

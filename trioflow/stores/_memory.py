@@ -81,9 +81,7 @@ class MemoryStore:
             if owned and (stored.owner, stored.fence) != (head.owner, head.fence):
                 raise Conflict(head.id, expected, found)
             due = head.due if owned else _earlier(stored.due, head.due)
-            row.head = attrs.evolve(
-                stored, status=head.status, seq=head.seq, due=due, ended=head.ended
-            )
+            row.head = stored.moved(head.status, head.seq, due, head.ended)
             row.texts.extend(texts)
             if not owned:
                 self._requests[head.id] = head.seq
