@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from harness.oracle._history import facts_of
     from harness.oracle._predict import Facts, expect, predict
     from harness.playing._play import Mismatch, Observed, play
-    from harness.suites._library import Suite, check, check_crashes, scenarios, suite
+    from harness.suites._checking import check, check_crashes
+    from harness.suites._library import Suite, scenarios, suite
+    from harness.suites._promises import ActionsWarning
     from harness.suites._relations import check_relations
     from harness.suites._words import (
         cancelled,
@@ -102,13 +104,16 @@ _HOMES = {
             "Observed",
             "play",
         ),
-        "harness.suites._library": (
-            "Suite",
+        "harness.suites._checking": (
             "check",
             "check_crashes",
+        ),
+        "harness.suites._library": (
+            "Suite",
             "scenarios",
             "suite",
         ),
+        "harness.suites._promises": ("ActionsWarning",),
         "harness.suites._relations": ("check_relations",),
         "harness.suites._words": (
             "cancelled",
@@ -128,6 +133,7 @@ _HOMES = {
 _MODULES = ("data", "families", "oracle", "playing", "reports", "solver", "suites")
 
 __all__ = (
+    "ActionsWarning",
     "AfterWrite",
     "AtTime",
     "BeforeWrite",

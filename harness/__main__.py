@@ -8,11 +8,13 @@ drifted, too little covered); 2 it could not be tried (a file, an option).
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,15 +23,25 @@ import attrs
 
 import trioflow
 from harness._scenario import Scenario
-from harness.families import FAMILIES
+from harness.playing._compare import rounded
 from harness.playing._gantt import gantt
 from harness.playing._play import Mismatch, Observed
 from harness.reports import FORMATS, as_json, played, report, text, write
-from harness.reports._linting import NOTE, lint
+from harness.reports._linting import NOTE, faults, lint
 from harness.reports._text import counted, percent_text
+from harness.suites._again import find
+from harness.suites._checking import check, listeners
 from harness.suites._files import written
-from harness.suites._generate import Module, drift, is_same, module_for, text_at
-from harness.suites._library import Suite, Told, check, listeners, suite
+from harness.suites._generate import (
+    OVERVIEW_CHANGED,
+    Module,
+    drift,
+    is_same,
+    module_for,
+    text_at,
+)
+from harness.suites._library import Suite, suite
+from harness.suites._naming import invented_text
 from harness.suites._overview import unreached
 from harness.suites._sidecar import SidecarError
 
@@ -99,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument(
             "--level",
             choices=("smoke", "standard", "deep"),
-            help="how many scenarios: about 3 for each step, 30, or more (default: standard)",
+            help="how many scenarios: about 3 for each step, 40 to 60, or more (default: standard)",
         )
     for each in (generate, reports, listed):
         each.add_argument("--families", metavar="NAMES", help="only these, with commas between")
@@ -115,8 +127,8 @@ def _complain(error: Exception, file: Path | None = None) -> int:
     before = "" if file is None else f"{file}: "
     if isinstance(error, SidecarError):
         lines, before = [str(each) for each in error.problems], f"{error.source}: "
-    elif isinstance(error, trioflow.DefinitionError) and error.problems:
-        lines = [str(each) for each in error.problems]
+    elif isinstance(error, trioflow.DefinitionError) and file is not None:
+        lines = list(map(str, faults(file, error)))
     elif isinstance(error, OSError) and error.strerror:
         before = before or (f"{error.filename}: " if error.filename else "")
         lines = [error.strerror]
@@ -164,18 +176,37 @@ def _generate(options: Any) -> int:
             code = max(code, _complain(error, file))
     for _, module, before in made.values():
         if options.check:
-            for line in drift(before, module.text):
+            lines = list(drift(before, module.text))
+            for line in (*lines, *_summary(lines)):
                 print(line if line.startswith(" ") else f"{module.path}: {line}")
                 code = max(code, FAULTY)
             continue
         # One that says the same stays as it is, wherever it was generated from.
         if not before or not is_same(before, module.text):
             written(module.path, module.text)
-        count = counted(len(module.suite.scenarios), "scenario")
-        print(f"{module.path}: {count}{_left(module.suite)}")
+        print(f"{module.path}: {_count(module.suite)}{_left(module.suite)}")
     if code and not options.check and made:
         print(f"{len(options.files) - len(made)} of {len(options.files)} left out", file=sys.stderr)
     return code
+
+
+def _count(made: Suite) -> str:
+    """Return how many scenarios there are: all deaths of one carrier are one test."""
+    count = counted(len(made.scenarios), "scenario")
+    tests = sum(not each.carrier for each in made.scenarios) + len(made.carriers)
+    return count if tests == len(made.scenarios) else f"{count} in {counted(tests, 'test')}"
+
+
+def _summary(lines: Sequence[str]) -> Iterator[str]:
+    """Yield how many scenarios have drifted, if there are several lines to count."""
+    kinds = Counter(
+        line.partition(":")[0]
+        for line in lines
+        if line.startswith(("added: ", "removed: ", "changed: ")) and line != OVERVIEW_CHANGED
+    )
+    if kinds.total() > 1:
+        told = [f"{kinds[kind]} {kind}" for kind in ("changed", "added", "removed") if kinds[kind]]
+        yield f"drifted: {', '.join(told)}"
 
 
 def _left(made: Suite) -> str:
@@ -188,6 +219,8 @@ def _left(made: Suite) -> str:
     never = unreached(made)
     if never:
         parts.append(f"never reached: {', '.join(never)}")
+    if made.invented:
+        parts.append(invented_text(made.invented))
     return "".join(f"; {part}" for part in parts)
 
 
@@ -249,17 +282,16 @@ def _watched(file: Path, made: Suite) -> Iterator[Any]:
 
 
 def _run(options: Any) -> int:
-    # Whatever the sidecar leaves out, too.
-    options.families = ",".join((*FAMILIES, "crash"))
-    everything: list[Told] = []
-    for level in dict.fromkeys((options.level, "deep")):
-        options.level = level
-        made = _suite_of(options.file, options)
-        everything = [*made.scenarios, *made.carriers, *made.skipped]
-        for each in everything:
-            if each.id == options.scenario:
-                return _played(each, options)
-    near = [each.id for each in everything if options.scenario in each.id][:9]
+    _readable(options.file)
+    name: str = options.scenario
+    try:
+        found, everything = find(str(options.file), name, level=options.level, seed=options.seed)
+    except trioflow.DefinitionError as error:
+        return _complain(error, options.file)
+    if found is not None:
+        return _played(found, options)
+    near = [each for each in everything if name in each][:9]
+    near = near or difflib.get_close_matches(name, everything, 3, 0.7)
     print(f"there is no scenario {options.scenario!r}", file=sys.stderr)
     if near:
         print(f"these come near: {', '.join(near)}", file=sys.stderr)
@@ -288,15 +320,22 @@ def _played(scenario: Scenario, options: Any) -> int:
         return FAULTY if problem else OK
     if options.trace:
         for event in observed.history:
-            print(f"{event.at:12.6f}  {type(event).__name__}  {_told(event)}".rstrip())
+            print(f"{event.at:12.6f}  {_told(event)}".rstrip())
     print(problem or f"{scenario.id}: {scenario.why}\n\n{gantt(observed)}")
     return FAULTY if problem else OK
 
 
 def _told(event: trioflow.events.Event) -> str:
-    values = attrs.asdict(event, recurse=False)
-    values.pop("document", None)
-    return ", ".join(f"{key}={value!r}" for key, value in values.items() if value)
+    """Return a record in a line: what stands in it as JSON, but for what is empty."""
+    values = trioflow.events.to_json(event)
+    for key in ("type", "at", "document"):
+        values.pop(key, None)
+    parts = [
+        f"{key}={json.dumps(rounded(value), ensure_ascii=False)}"
+        for key, value in values.items()
+        if value not in (None, "", [], {})
+    ]
+    return f"{type(event).__name__}  {', '.join(parts)}"
 
 
 def _as_json(scenario: Scenario, observed: Observed, problem: str) -> dict[str, Any]:

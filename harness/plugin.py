@@ -8,6 +8,8 @@ What it does then is in `harness.pytesting`.
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--harness-level",
         choices=("smoke", "standard", "deep"),
-        help="how many scenarios: about 3 for each step, 15, or more (default: standard)",
+        help="how many scenarios: about 3 for each step, 40 to 60, or more (default: standard)",
     )
     group.addoption(
         "--harness-families",
@@ -95,6 +97,28 @@ def _looks_like_one(path: Path) -> bool:
         return _KEYS.search(path.read_text("utf-8")) is not None
     except (OSError, UnicodeDecodeError):
         return False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show of a test that a scenario fails only where it checks, and not all its scenarios.
+
+    pytest shows a function from its decorators on, and the decorator of a generated one holds
+    everything that its family has.
+    """
+    report = yield
+    usual = item.config.getoption("tbstyle", "auto") == "auto"
+    if usual and call.excinfo is not None and _is_mismatch(call.excinfo.value):
+        report.longrepr = pytest.Item.repr_failure(item, call.excinfo, "short")
+    return report
+
+
+def _is_mismatch(error: BaseException) -> bool:
+    # Not imported for that: who has not imported it has raised none.
+    playing = sys.modules.get("harness.playing")
+    return playing is not None and isinstance(error, playing.Mismatch)
 
 
 @pytest.fixture

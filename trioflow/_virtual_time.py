@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 # Seconds. Longer than any workflow waits: an instant from here on is a deadline that somebody
 # set in order to have one, and nobody hopes to see.
-FOR_EVER = 1e9
+FOR_EVER = 1e13
 
 _TRIO = os.path.dirname(trio.__file__)  # noqa: PTH120 - to be compared with names of code objects
 

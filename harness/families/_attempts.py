@@ -18,12 +18,14 @@ from harness.families._cases import (
     fails,
     fails_late,
     fallback_script,
+    first_of,
     gives,
     lasting,
     no,
     reached,
     script,
     script_first,
+    span,
     spoils,
     title,
     usual,
@@ -56,7 +58,8 @@ def fail(plan: Plan) -> Iterator[Case]:
             step.id, f"{title(step)} fails each time", draft, SMOKE, (f"fault:{step.id}:raises",)
         )
         draft = script(plan, story, step, fails(plan, None))
-        yield Case(f"{step.id}-plainly", f"{title(step)} fails with an error of its own", draft)
+        why = f"{title(step)} fails each time, with an error that has no code"
+        yield Case(f"{step.id}-plainly", why, draft)
         if step.call is not None and step.retry.max_attempts > 1:
             draft = script(
                 plan, story, step, lambda name: [attrs.evolve(no(plan, name), retryable=False)]
@@ -73,14 +76,14 @@ def timeout(plan: Plan) -> Iterator[Case]:
             yield from _attempt_timeout(plan, step, story, step.call.timeout)
         if step.total_timeout is not None:
             draft = script_first(plan, story, step, lambda name: [Hangs()])
-            why = f"{title(step)} never answers, and its time is over"
+            why = f"{first_of(step)} never answers, and its time is over"
             yield Case(f"{step.id}-total", why, draft)
             yield from _just(plan, step, story, step.total_timeout, "total-")
         if step.call.timeout is None and step.total_timeout is None:
             draft = script_first(plan, story, step, lambda name: [Hangs()])
-            why = f"{title(step)} takes three years: nothing limits it"
+            why = f"{first_of(step)} takes three years: nothing limits it"
             if plan.graph.timeout is not None:
-                why = f"{title(step)} never answers, until the time of all is over"
+                why = f"{first_of(step)} never answers, until the time of all is over"
             level = SMOKE if plan.graph.timeout is not None else DEEP
             yield Case(f"{step.id}-hangs", why, draft, level, (f"fault:{step.id}:hangs",))
     yield from _whole_timeout(plan)
@@ -88,7 +91,8 @@ def timeout(plan: Plan) -> Iterator[Case]:
 
 def _attempt_timeout(plan: Plan, step: Step, story: Story, limit: float) -> Iterator[Case]:
     draft = script_first(plan, story, step, lambda name: [Hangs()])
-    why = f"{title(step)} never answers: {step.retry.max_attempts} attempts of {limit:g} s"
+    most = "1 attempt" if step.retry.max_attempts == 1 else f"{step.retry.max_attempts} attempts"
+    why = f"{first_of(step)} never answers: {most} of {span(limit)}"
     yield Case(f"{step.id}-hangs", why, draft, SMOKE, (f"fault:{step.id}:hangs",))
     yield from _just(plan, step, story, limit, "")
     after = round(limit + 0.5017, 6)
@@ -98,20 +102,20 @@ def _attempt_timeout(plan: Plan, step: Step, story: Story, limit: float) -> Iter
         step,
         lambda name: [attrs.evolve(usual(story, name), after=after, shielded=True)],
     )
-    why = f"{title(step)} is out of time, does not let itself be stopped, and goes well"
+    why = f"{first_of(step)} is out of time, does not let itself be stopped, and goes well"
     yield Case(f"{step.id}-late", why, draft)
     stubborn = Raises("no", "odd", after, shielded=True)
     draft = script_first(plan, story, step, lambda name: [stubborn, usual(story, name)])
-    why = f"{title(step)} is out of time, does not let itself be stopped, and fails"
+    why = f"{first_of(step)} is out of time, does not let itself be stopped, and fails"
     yield Case(f"{step.id}-late-fails", why, draft)
     for label, value in islice(violations(step.fields.get("output_schema")), 1):
         unfit = Returns(value, after, shielded=True)
         draft = script_first(plan, story, step, partial(_then_usual, story, unfit))
-        why = f"{title(step)} is out of time, and returns what does not fit ({label})"
+        why = f"{first_of(step)} is out of time, and returns what does not fit ({label})"
         yield Case(f"{step.id}-late-unfit", why, draft)
     if step.retry.max_attempts > 1:
         draft = script_first(plan, story, step, lambda name: [Hangs(), plan.returns(name)])
-        yield Case(f"{step.id}-then-ok", f"{title(step)} hangs once, then goes well", draft)
+        yield Case(f"{step.id}-then-ok", f"{first_of(step)} hangs once, then goes well", draft)
 
 
 def _then_usual(story: Story, first: Behaviour, name: str) -> list[Behaviour]:
@@ -121,12 +125,11 @@ def _then_usual(story: Story, first: Behaviour, name: str) -> list[Behaviour]:
 def _just(plan: Plan, step: Step, story: Story, limit: float, kind: str) -> Iterator[Case]:
     if limit <= 2 * HAIR:
         return
-    for word, seconds in (("in-time", limit - HAIR), ("late", limit + HAIR)):
-        seconds = round(seconds, 6)
-        draft = script_first(plan, story, step, lasting(story, seconds))
-        why = (
-            f"{title(step)} answers just {word.replace('-', ' ')}: after {seconds:g} s of {limit:g}"
-        )
+    sides = (("in-time", limit - HAIR, "before"), ("late", limit + HAIR, "after"))
+    for word, seconds, side in sides:
+        draft = script_first(plan, story, step, lasting(story, round(seconds, 6)))
+        why = f"{first_of(step)} answers just {word.replace('-', ' ')}: "
+        why += f"{HAIR:g} s {side} its {span(limit)} are over"
         yield Case(f"{step.id}-{kind}just-{word}", why, draft)
 
 

@@ -14,9 +14,9 @@ from harness.families._cases import Case, gives, reached, script, title
 from harness.families._data import with_data
 from harness.families._people import instead
 from harness.families._plan import Plan
+from harness.families._solving import Place
 from harness.families._stories import Draft
 from harness.families._values import at, plain_parameters, put
-from harness.families._ways import Place
 from harness.oracle._document import Fitting
 from harness.oracle._reading import references_of_template
 

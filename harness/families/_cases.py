@@ -34,6 +34,19 @@ def title(step: Step) -> str:
     return step.id
 
 
+def first_of(step: Step) -> str:
+    """Return what people call that of a step which `script_first` makes do something else."""
+    return title(step) if step.for_each is None else f"the first item of {title(step)}"
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in the largest unit of which it has two or more: ``2 d``."""
+    for unit, length in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.6g} s"
+
+
 def rows(plan: Plan, story: Story, step: Step) -> list[str]:
     """Return the names under which the attempts of a step are scripted: its items', or its own."""
     if step.for_each is None:

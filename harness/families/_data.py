@@ -10,9 +10,9 @@ import attrs
 
 from harness._scenario import Returns
 from harness.families._plan import Plan
+from harness.families._solving import WHOLE, Place, as_items, placed, places_of
 from harness.families._stories import Draft
 from harness.families._values import put
-from harness.families._ways import Place, placed, places_of
 from harness.oracle._reading import Names, read_path
 from harness.solver import Solution
 
@@ -77,6 +77,12 @@ def _changed(
 
     scenario = draft.scenario
     step = plan.graph.steps.get(root)
+    if step is not None and step.for_each is not None and parts in WHOLE:
+        found = as_items(plan.graph, (root, parts), value, plan.whole_input, plan.outputs)
+        if taken or found is None:
+            return None
+        (root, parts), value = found
+        return _changed(plan, draft, root, parts, value, taken=False)
     if step is None or step.type == "trigger":
         defaults = plan.document.get("input") or {}
         whole = new({**defaults, **scenario.input}, parts)

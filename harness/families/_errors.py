@@ -11,9 +11,10 @@ from harness._scenario import Cancel, Resume
 from harness.families._cases import Case, doing, title
 from harness.families._data import with_solution
 from harness.families._plan import Plan
+from harness.families._solving import places_of, world_of
 from harness.families._stories import Draft, Story
 from harness.families._values import put
-from harness.families._ways import Need, places_of, world_of
+from harness.families._ways import Need
 from harness.oracle._document import Edge, Step
 from harness.oracle._reading import Names, Node, read_path
 from harness.solver import FALSE, MISSING, NO_INPUT, TRUE, WRONG, Solution, Solver

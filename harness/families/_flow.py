@@ -11,21 +11,23 @@ import attrs
 from harness._scenario import Hangs, Returns, seconds_of
 from harness.families._cases import DEEP, SMOKE, Case, Make, no, rows, script, title
 from harness.families._plan import Plan
-from harness.families._stories import Draft, Story
-from harness.families._values import plain, put
-from harness.families._ways import (
-    Need,
+from harness.families._solving import (
+    as_items,
     assigned,
     candidates,
     constants_of,
     fits,
+    items_place,
     placed,
     places_of,
     solve,
     world_of,
 )
+from harness.families._stories import Draft, Story
+from harness.families._values import plain, put
+from harness.families._ways import Need
 from harness.oracle._document import Step
-from harness.oracle._reading import Node, references_of_template
+from harness.oracle._reading import Node
 from harness.solver import Solver, Unreachable
 
 _MOST_PAIRS = 10
@@ -147,6 +149,10 @@ def _edges_of(plan: Plan, name: str, condition: Node, story: Story) -> Iterator[
 
 
 def _with_value(plan: Plan, draft: Draft, place: Any, value: Any) -> Draft | None:
+    found = as_items(plan.graph, place, value, plan.whole_input, plan.outputs)
+    if found is None:
+        return None
+    place, value = found
     whole, outputs = assigned(plan.graph, plan.whole_input, plan.outputs, {place: value})
     if not fits(plan.graph, whole, outputs):
         return None
@@ -234,7 +240,7 @@ def for_each(plan: Plan) -> Iterator[Case]:
         story = plan.reach(step.id)
         if step.for_each is None or story is None:
             continue
-        place = items_place(plan, step)
+        place = items_place(plan.graph, step)
         if place is not None:
             items = plan.items_of(step)
             for word, value in (("empty", []), ("one", items[:1])):
@@ -270,17 +276,3 @@ def _failing_items(plan: Plan, step: Step, story: Story) -> Iterator[Case]:
     )
     if step.call is not None and step.call.timeout is not None:
         yield Case(f"{step.id}-first-hangs", f"the first item of {title(step)} hangs", draft)
-
-
-def items_place(plan: Plan, step: Step) -> Any:
-    """Return where the items of a step come from, if it is one place of the input or an output."""
-    assert step.for_each is not None
-    nodes = list(references_of_template(step.for_each["items"], step.names))
-    if len(nodes) != 1 or not isinstance(step.for_each["items"], str):
-        return None
-    _, root, parts, _ = nodes[0]
-    if root == "input":
-        return "input", parts
-    if root == "output" and plan.graph.steps[parts[0]].type in ("action", "wait"):
-        return parts[0], parts[1:]
-    return None

@@ -65,10 +65,14 @@ def _other_documents(plan: Plan) -> Iterator[Case]:
     if first.call is None or "added" in plan.graph.steps:
         return
     more: Any = copy.deepcopy(plan.document)
+    config: dict[str, Any] = {"action": first.call.action}
+    if first.fields.get("parameters") and first.for_each is None:
+        # A real action gets what it cannot do without.
+        config["parameters"] = first.fields["parameters"]
     if "nodes" in more:
-        more["nodes"].append({"id": "added", "config": {"action": first.call.action}})
+        more["nodes"].append({"id": "added", "config": config})
     else:
-        added: dict[str, Any] = {"id": "added", "action": first.call.action}
+        added: dict[str, Any] = {"id": "added", **config}
         orders = [each["sequence_order"] for each in more["steps"] if "sequence_order" in each]
         if orders:
             # All of them have one, or none has.

@@ -12,9 +12,9 @@ from harness.families._attempts import HAIR
 from harness.families._cases import Case, called_at, doing, reached, rows, title
 from harness.families._data import with_data
 from harness.families._plan import Plan, acted
+from harness.families._solving import candidates, places_of
 from harness.families._stories import Story
 from harness.families._values import plain, put
-from harness.families._ways import candidates, places_of
 from harness.oracle._document import Step
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from harness.data._picking import violations
 from harness.families._cases import Case, reached, rows, title
 from harness.families._data import with_data
-from harness.families._flow import items_place
 from harness.families._plan import Plan
+from harness.families._solving import items_place
 from harness.oracle._document import Step
 from harness.oracle._reading import references_of_template
 
@@ -20,7 +20,7 @@ _MOST_BAD = 2
 def bad_items(plan: Plan) -> Iterator[Case]:
     """Some items of a step fit its `input_schema`, and the first, or the last, does not (R19)."""
     for step, story in reached(plan):
-        place = None if step.for_each is None else items_place(plan, step)
+        place = None if step.for_each is None else items_place(plan.graph, step)
         if place is None or step.fits_input is None:
             continue
         names = rows(plan, story, step)

@@ -13,9 +13,9 @@ from harness.families._attempts import code_of
 from harness.families._cases import Case, fails, reached, script
 from harness.families._data import with_data
 from harness.families._plan import Plan
+from harness.families._solving import Place
 from harness.families._stories import Draft
 from harness.families._undo import undone_by
-from harness.families._ways import Place
 from harness.oracle._document import Step
 from harness.oracle._reading import Names, Node, references_of_template
 

@@ -42,9 +42,9 @@ from harness.families._errors import waiting
 from harness.families._graces import graces
 from harness.families._held import held
 from harness.families._plan import Plan, acted, input_at
+from harness.families._solving import places_of
 from harness.families._stories import Draft, Story
 from harness.families._values import input_references, plain, put
-from harness.families._ways import places_of
 from harness.oracle._attempts import delay_before
 from harness.oracle._conditions import path_text
 from harness.oracle._document import Step
@@ -75,7 +75,7 @@ def cancel(plan: Plan) -> Iterator[Case]:
     for step, story in reached(plan, "wait"):
         answer = instead(story, step, Cancel())
         if answer is not None:
-            why = f"somebody cancels while {title(step)} is waited for"
+            why = f"somebody cancels while {title(step)} waits"
             yield Case(step.id, why, answer, SMOKE, (f"cancel:{step.id}",))
     for step, story in reached(plan, "sleep"):
         middle = _middle_of_sleep(story, step)
@@ -167,7 +167,7 @@ def interrupt(plan: Plan) -> Iterator[Case]:
             )
             acts = (*left.scenario.actions, given)
             draft = attrs.evolve(left, scenario=acted(left.scenario, acts))
-            why = f"the program is left while {title(step)} is waited for"
+            why = f"the program is left while {title(step)} waits"
             yield Case(step.id, why, draft)
 
 

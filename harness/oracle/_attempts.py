@@ -51,11 +51,13 @@ def give_slots(world: World, run: Run) -> None:
     while run.queue and run.holding < run.limit:
         _, unit = run.queue.pop(0)
         run.holding += 1
+        world.asks(run)
         if world.free > 0:
             world.free -= 1
             world.start(run, unit)
         else:
             world.queue.append((run, unit))
+            world.contends(run)
 
 
 # ---- an attempt ----

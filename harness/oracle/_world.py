@@ -42,6 +42,8 @@ class World:
     facts_at: list[tuple[float, str]] = attrs.field(factory=list)
     # The same for the ends of children, each of which is a consequence of another fact.
     child_ends: list[tuple[float, str]] = attrs.field(factory=list)
+    # Which executions have lately asked for slots of the engine, and when.
+    asked: list[tuple[float, Run]] = attrs.field(factory=list)
     # The recorded instants at which the clock is still to be looked at; a heap.
     ticks: list[float] = attrs.field(factory=list)
     # Whether the fact that is worked off is an attempt that was stopped.
@@ -89,6 +91,16 @@ class World:
     def note_undefined(self, what: str) -> None:
         """Remember that the page leaves open what comes of this: it is not compared."""
         self.child_ends += [(self.now, what)] * 2
+
+    def asks(self, run: Run) -> None:
+        """Remember that an execution asks for a slot of the engine, now."""
+        self.asked = [entry for entry in self.asked if self.now - entry[0] < SAME]
+        self.asked.append((self.now, run))
+
+    def contends(self, run: Run) -> None:
+        """There is no slot for it now, but another one that asks now may have got one (R28)."""
+        if any(other is not run for _, other in self.asked):
+            self.note_undefined(run.id)
 
     def ties(self) -> list[tuple[float, str, str]]:
         """Return the facts that coincide, so that their order is not defined (R14)."""

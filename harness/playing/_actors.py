@@ -74,7 +74,7 @@ class Actors:
         return self._made
 
     def _make(self, documents: Iterable[Mapping[str, Any]]) -> list[Any]:
-        given, own = Registry(self.real, entry_points=False), set(_names(self.real))
+        given, own = Registry(self.real, entry_points=False), set(names_of(self.real))
         names = dict.fromkeys(name for each in documents for name in actions_of(each))
         return [
             trioflow.action(name)(self._function(given.get(name) if name in own else None))
@@ -262,13 +262,13 @@ def _as_json(value: Any) -> Any:
     raise ValueError(f"{type(value).__name__} is no JSON")
 
 
-def _names(real: Any) -> Iterator[str]:
+def names_of(real: Any) -> Iterator[str]:
     """Yield the names of the actions that are given for real."""
     if callable(real):
         yield action_of(real).name
     elif isinstance(real, Iterable):
         for each in real:
-            yield from _names(each)
+            yield from names_of(each)
     else:
         # A module: what it has beside that which is built in.
         yield from set(Registry(real, entry_points=False).names) - set(

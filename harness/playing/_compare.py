@@ -30,6 +30,9 @@ _FIELDS = tuple(field.name for field in attrs.fields(Phase))
 class Mismatch(AssertionError):
     """The engine did something else than was predicted."""
 
+    # As people import it, and as a traceback calls it.
+    __module__ = "harness"
+
 
 def compare_after_deaths(scenario: Scenario, observed: Observed) -> None:
     """Compare what came after each death at a write with what the history left there says.
@@ -62,8 +65,8 @@ def compare(scenario: Scenario, expected: Expected, observed: Observed) -> None:
     ]
     if _alike(phases, observed.phases):
         return
-    wanted = [_rounded(phase.to_json()) for phase in phases]
-    seen = [_rounded(phase.to_json()) for phase in observed.phases]
+    wanted = [rounded(phase.to_json()) for phase in phases]
+    seen = [rounded(phase.to_json()) for phase in observed.phases]
     lines = difflib.unified_diff(
         _lines(wanted), _lines(seen), "expected", "observed", lineterm="", n=2
     )
@@ -112,13 +115,14 @@ def _as_far_as_said(wanted: Causes, seen: Causes) -> Causes:
     )
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Return JSON in which numbers are told to the millionth: what adding up leaves is no news."""
     if isinstance(value, float):
         return round(value, 6)
     if isinstance(value, Mapping):
-        return {key: _rounded(each) for key, each in value.items()}
+        return {key: rounded(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(each) for each in value]
+        return [rounded(each) for each in value]
     return value
 
 

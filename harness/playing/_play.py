@@ -53,7 +53,7 @@ from trioflow.events import Event
 from trioflow.stores import MAX_EVENT_BYTES, MemoryStore, Store
 
 # The engine's own end of time, in tests, is not much later.
-_FOR_EVER = 9e8
+_FOR_EVER = 9e12
 
 # With these an execution changes its status, so that the next act may have its turn.
 _STATUS_CHANGES = (

@@ -6,6 +6,7 @@ The oracle says what happens; this says what must not, whatever was scripted.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -27,6 +28,8 @@ _LAST = (
     events.ExecutionCancelled,
 )
 
+# What adding up may make of a long time, as a part of it.
+_ROUNDED = 1e-12
 
 # The numbers of the engine's statistics, each with the event that it counts.
 _OF_WORKFLOWS: Mapping[str, type[Event]] = {
@@ -260,8 +263,9 @@ def _is_within(left: float | None, timeout: float | None, total: float | None) -
     if left is None:
         return timeout is None and total is None
     if total is None:
-        return timeout is not None and abs(left - timeout) < SAME
-    return -SAME < left < min(total, total if timeout is None else timeout) + SAME
+        return timeout is not None and math.isclose(left, timeout, rel_tol=_ROUNDED, abs_tol=SAME)
+    most = min(total, total if timeout is None else timeout)
+    return -SAME < left < most + max(SAME, _ROUNDED * most)
 
 
 def _seconds(number: float | None) -> str:

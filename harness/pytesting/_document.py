@@ -13,6 +13,7 @@ import pytest
 import trioflow
 from harness.pytesting._playing import problem_of
 from harness.pytesting._reporting import Reporter
+from harness.suites._again import pytest_command
 from harness.suites._library import Suite, Told, suite
 from harness.suites._sidecar import read_sidecar
 
@@ -58,18 +59,27 @@ class Document(pytest.Module):
                 f"harness_timeout = {given!r} in {self.config.inipath}: write seconds, such as 10"
             ) from None
 
+    def _again(self) -> str:
+        """Return the command for the test that is running, with the options that made it."""
+        options = self.config.option
+        given = (options.harness_level, options.harness_families, options.harness_seed or None)
+        names = ("--harness-level", "--harness-families", "--harness-seed")
+        more = [f"{name}={value}" for name, value in zip(names, given, strict=True) if value]
+        return shlex.join([*shlex.split(pytest_command()), *more])
+
     def _function(self, family: str, scenarios: Sequence[Told]) -> Callable[..., None]:
         limit = self.limit
         reporter = next(filter(_is_reporter, self.config.pluginmanager.get_plugins()), None)
         if reporter is not None:
             reporter.documents[str(self.path)] = self.suite.left_out
 
-        def function(scenario: Told, harness_actions: Any, request: pytest.FixtureRequest) -> None:
+        def function(scenario: Told, harness_actions: Any) -> None:
             playing = partial(problem_of, scenario, harness_actions, limit)
             problem = playing() if reporter is None else reporter.play(scenario, playing)
             if problem:
-                again = f"in pytest:  pytest {shlex.quote(request.node.nodeid)}"
-                pytest.fail(f"{problem}\n{again}", pytrace=False)
+                # The options belong to it, too.
+                problem = problem.replace(f"play it again:  {pytest_command()}\n", "")
+                pytest.fail(f"{problem}\nin pytest:  {self._again()}", pytrace=False)
 
         # Where pytest says which test it speaks of, it is the document and no file of ours.
         code = function.__code__.replace(co_filename=str(self.path), co_firstlineno=1)

@@ -12,7 +12,9 @@ import trio
 import trioflow
 from harness.playing._play import Mismatch
 from harness.pytesting._watching import Watch, last_of_theirs, tidy
-from harness.suites._library import Told, again_by, check
+from harness.suites._again import again_by
+from harness.suites._checking import check
+from harness.suites._library import Told
 
 
 def problem_of(scenario: Told, actions: Any, limit: float) -> str:
@@ -43,7 +45,8 @@ def problem_of(scenario: Told, actions: Any, limit: float) -> str:
     if not problem or problem.startswith(f"{scenario.id}: "):
         return problem
     again = again_by(scenario, real=actions is not None)
-    return f"{scenario.id}: {scenario.why}\n{problem}\n\n{again}"
+    said = f"{scenario.id}: {scenario.why}\n{problem}"
+    return f"{said}\n\n{again}" if again else said
 
 
 def _out_of_time(watch: Watch) -> str:
@@ -71,7 +74,7 @@ def _thrown(error: BaseException) -> tuple[str, BaseException | None]:
                 "the engine does not handle it, and would end with it"
             )
             return f"{said}\n  at {place}" if place else said, None
-    if isinstance(error, trioflow.TrioflowError):
+    if isinstance(error, trioflow.TrioflowError | Warning):
         return str(error), None
     lines = "".join(traceback.format_exception(error))
     return (

@@ -12,7 +12,8 @@ from harness._scenario import Scenario
 from harness.playing._gantt import gantt
 from harness.playing._play import Mismatch, Observed
 from harness.reports._seen import Key, Vector, seen
-from harness.suites._library import Told, check, listeners
+from harness.suites._checking import check, listeners
+from harness.suites._library import Told
 
 
 @attrs.frozen

@@ -12,6 +12,7 @@ from harness.families import FAMILIES
 from harness.families._plan import Plan
 from harness.families._values import input_references
 from harness.oracle._document import Step
+from harness.reports._doubts import doubts
 from harness.reports._obligations import obligations, why_not_reached, why_not_taken
 from harness.suites._library import read, suite
 from harness.suites._overview import unreached
@@ -23,15 +24,19 @@ FAULT, NEVER, NOTE = "fault", "never", "note"
 class Finding:
     """Something about a document. `kind` is ``fault``, ``never`` or ``note``; only a note is fine.
 
-    `where` is a step, a connection, or a place in the document; empty if it is all of it.
+    `where` is a step, a connection, or a place in the document; empty if it is all of it. Of a
+    fault the `line` of the file is told, as far as that is known.
     """
 
     kind: str
     where: str
     text: str
+    line: int | None = None
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""
+        if self.line is not None:
+            where = f"line {self.line}, {where}"
         return f"{where}{'note: ' if self.kind == NOTE else ''}{self.text}"
 
 
@@ -40,11 +45,22 @@ def lint(path: Path) -> list[Finding]:
     try:
         document, _, children = read(path)
     except trioflow.DefinitionError as error:
-        return [Finding(FAULT, "", str(each)) for each in error.problems] or [
-            Finding(FAULT, "", str(error))
-        ]
+        return faults(path, error)
     plan = Plan(document, children)
-    return [*_never(plan, set(unreached(suite(path, "standard", FAMILIES)))), *_notes(plan)]
+    made = suite(path, "standard", FAMILIES)
+    doubted = (Finding(NOTE, where, text) for where, text in doubts(plan, made.scenarios))
+    return [*_never(plan, set(unreached(made))), *doubted, *_notes(plan)]
+
+
+def faults(path: Path, error: trioflow.DefinitionError) -> list[Finding]:
+    """Return what is wrong with a document, each with the line on which it stands."""
+    # Only for messages, and nobody else needs all that this brings.
+    from trioflow.cli import find_places
+
+    places = find_places(path)
+    return [Finding(FAULT, "", str(each), places.line(each.path)) for each in error.problems] or [
+        Finding(FAULT, "", str(error))
+    ]
 
 
 def _never(plan: Plan, unreached: set[str]) -> Iterator[Finding]:

@@ -14,14 +14,15 @@ from harness._scenario import AfterWrite, BeforeWrite
 from harness.families import _attempts as attempts
 from harness.families._people import needed_inputs, without
 from harness.families._plan import Plan
+from harness.families._solving import world_of
 from harness.families._undo import undone_by
 from harness.families._values import plain_parameters
-from harness.families._ways import Need, world_of
+from harness.families._ways import Need
 from harness.oracle._document import Edge, Step
-from harness.oracle._reading import Node
+from harness.oracle._reading import Node, steps_of
 from harness.reports._seen import Key
 from harness.solver import Pair, Solver, Unreachable
-from harness.solver._clauses import text_of
+from harness.solver._clauses import Condition, text_of
 from harness.suites._crashes import carriers, points
 
 # Kinds, in the order in which reports tell them, with what people call them.
@@ -177,11 +178,16 @@ def _connections(plan: Plan) -> Iterator[Obligation]:
 
 
 def _clauses(plan: Plan) -> Iterator[Obligation]:
+    # Whoever waits for `success` is not asked when it is SKIPPED.
+    known = {edge.id: edge.source for edge in plan.graph.edges if edge.on != "always"}
     for name, condition, reached in conditions_of(plan):
         solver = Solver([condition], world_of(plan.graph, Need()))
-        for clause, pair in zip(solver.clauses, solver.pairs(), strict=True):
+        skipped = _skipped(plan) - {known.get(name)}
+        clauses = zip(Condition.of(condition).clauses, solver.clauses, solver.pairs(), strict=True)
+        for node, clause, pair in clauses:
             never = "" if reached else "it is never asked"
-            if isinstance(pair, Unreachable) and not never:
+            # A step that is SKIPPED answers otherwise than any output does.
+            if isinstance(pair, Unreachable) and not never and skipped.isdisjoint(steps_of(node)):
                 never = pair.reason
             # Others may have to change with it, as in `exists(a) and a > 5`.
             alone = isinstance(pair, Pair) and pair.alone

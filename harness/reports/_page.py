@@ -6,13 +6,14 @@ what the reader's system says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from html import escape
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape, unescape
 
 import trioflow
 from harness.reports._entries import Entry
 from harness.reports._obligations import KINDS
-from harness.reports._reporting import Report
+from harness.reports._reporting import Met, Report
 from harness.reports._text import counted, grouped, percent_text
 from harness.suites._telling import seconds_text
 from trioflow.pictures import graph_svg
@@ -70,12 +71,13 @@ def _body(report: Report, name: str) -> Iterator[str]:
     yield "<h2>The workflow</h2>"
     yield (
         '<p class="soft">A step is covered if each of its endings and faults was seen, a connection'
-        " if it was taken, dead, and decided by each clause of its condition.</p>"
+        " if it was taken, dead, and decided by each clause of its condition. Point at a step to"
+        " see what is lacking.</p>"
     )
     steps, connections = classes(report)
     workflow = trioflow.load_workflow(report.document)
     picture = graph_svg(workflow, steps=steps, connections=connections)
-    yield f'<div class="graph">{picture}</div>'
+    yield f'<div class="graph">{_saying(picture, lacking(report))}</div>'
     yield "<h2>What can happen</h2>"
     yield from _kinds(report)
     missing = list(grouped(report.missing()))
@@ -85,6 +87,9 @@ def _body(report: Report, name: str) -> Iterator[str]:
     if report.never:
         yield "<h2>Can never happen, as far as was found out</h2>"
         yield _list([f"{each.obligation}: {each.obligation.never}" for each in report.never])
+    if report.invented:
+        told = escape(", ".join(report.invented))
+        yield f"<p>Invented, because no schema names it: {told}.</p>"
     yield "<h2>Scenarios</h2>"
     for family in report.families:
         yield from _family(report, family)
@@ -107,12 +112,49 @@ def _figures(report: Report) -> Iterator[str]:
         else '<strong class="good">✓ all as expected</strong>'
     )
     yield f"<p>{counted(len(report.entries), 'scenario')}: {how}</p>"
+    if report.never_ran:
+        names = ", ".join(f"<code>{escape(each)}</code>" for each in report.never_ran)
+        yield f'<p><strong class="bad">✗ no scenario has run:</strong> {names}</p>'
 
 
 def classes(report: Report) -> tuple[dict[str, str], dict[str, str]]:
     """Return how well steps and connections are covered: as classes of the picture."""
     steps: dict[str, list[bool]] = {}
     connections: dict[str, list[bool]] = {}
+    for is_step, name, each in _owned(report):
+        (steps if is_step else connections).setdefault(name, []).append(bool(each.by))
+    return _covered(steps), _covered(connections)
+
+
+def lacking(report: Report) -> dict[str, list[str]]:
+    """Return in lines what was not seen of each step that lacks anything."""
+    found: dict[str, list[str]] = {}
+    for is_step, name, each in _owned(report):
+        if is_step and not each.by and each.counts:
+            kind, _, what = each.obligation.key
+            words = {"step": f"is {what}", "clause": f"{what} decides", "signal": f"signal {what}"}
+            found.setdefault(name, []).append(words.get(kind, what))
+    lines = {name: [f"not seen: {', '.join(parts)}"] for name, parts in found.items()}
+    for name in report.never_ran:
+        lines.setdefault(name, []).insert(0, "no scenario has run it")
+    return lines
+
+
+_TITLE = re.compile(r'(data-step="([^"]*)"[^>]*><title>[^<]*)')
+
+
+def _saying(picture: str, lines: Mapping[str, Sequence[str]]) -> str:
+    """Return the picture with more in what is said of a step to whoever points at it."""
+
+    def said(found: re.Match[str]) -> str:
+        more = lines.get(unescape(found[2]), ())
+        return "".join([found[1], *(f"\n{escape(each, quote=False)}" for each in more)])
+
+    return _TITLE.sub(said, picture)
+
+
+def _owned(report: Report) -> Iterator[tuple[bool, str, Met]]:
+    """Yield what can happen to steps (True) and connections (False), with their ids."""
     waits = {
         str(step.get("signal") or step["id"]): str(step["id"])
         for node in (*report.document.get("steps", ()), *report.document.get("nodes", ()))
@@ -121,14 +163,12 @@ def classes(report: Report) -> tuple[dict[str, str], dict[str, str]]:
     ids = {each.obligation.key[1] for each in report.met if each.obligation.kind == "connection"}
     for each in report.met:
         kind, subject, _ = each.obligation.key
-        found = bool(each.by)
         if kind == "connection" or (kind == "clause" and subject in ids):
-            connections.setdefault(subject, []).append(found)
+            yield False, subject, each
         elif kind in ("step", "fault", "undone", "clause"):
-            steps.setdefault(subject, []).append(found)
+            yield True, subject, each
         elif kind == "signal" and subject in waits:
-            steps.setdefault(waits[subject], []).append(found)
-    return _covered(steps), _covered(connections)
+            yield True, waits[subject], each
 
 
 def _covered(found: dict[str, list[bool]]) -> dict[str, str]:

@@ -15,7 +15,10 @@ from harness.reports._obligations import KINDS, Obligation, conditions_of, oblig
 from harness.reports._seen import Vector
 from harness.solver._clauses import FALSE, TRUE, Condition
 from harness.suites._library import Source, read
+from harness.suites._naming import invented
 
+# Endings of steps that have begun.
+_RAN = ("COMPLETED", "FAILED", "PAUSED")
 _DECIDED = ({TRUE}, {FALSE})
 
 
@@ -37,7 +40,7 @@ class Report:
     """What is owed to one document, and what was seen.
 
     `entries` are the scenarios that were played. `left_out` counts by family what was not, for
-    want of a budget.
+    want of a budget. `invented` are the places of which only references know, and no schema.
     """
 
     file: str
@@ -45,6 +48,7 @@ class Report:
     entries: tuple[Entry, ...]
     met: tuple[Met, ...]
     left_out: Mapping[str, int] = attrs.field(factory=dict)
+    invented: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -55,6 +59,17 @@ class Report:
     def problems(self) -> tuple[Entry, ...]:
         """The scenarios that went otherwise than expected."""
         return tuple(entry for entry in self.entries if entry.problem)
+
+    @property
+    def never_ran(self) -> tuple[str, ...]:
+        """The steps that no scenario has run, as far as all was as expected in it."""
+        nodes = (*(self.document.get("steps") or ()), *(self.document.get("nodes") or ()))
+        ran = {
+            each.obligation.key[1]
+            for each in self.met
+            if each.by and (each.obligation.kind == "fault" or each.obligation.key[2] in _RAN)
+        }
+        return tuple(str(node["id"]) for node in nodes if node["id"] not in ran)
 
     def of(self, *kinds: str) -> tuple[Met, ...]:
         """Return what can happen, of these kinds, or of all."""
@@ -136,6 +151,7 @@ def report(
         tuple(own.values()),
         tuple(met),
         dict(left_out or {}),
+        invented(plan),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.reports._obligations import KINDS
 from harness.reports._reporting import Met, Report
+from harness.suites._naming import invented_text
 
 
 def text(report: Report, seconds: float | None = None) -> str:
@@ -18,7 +19,8 @@ def _lines(report: Report, seconds: float | None) -> Iterator[str]:
     bad = len(report.problems)
     how = "all as expected" if not bad else f"{bad} NOT as expected"
     spent = "" if seconds is None else f", in {seconds:.1f} s"
-    yield f"{report.file}: {counted(len(report.entries), 'scenario')}, {how}{spent}"
+    never = f"; never run: {', '.join(report.never_ran)}" if report.never_ran else ""
+    yield f"{report.file}: {counted(len(report.entries), 'scenario')}, {how}{spent}{never}"
     yield ""
     yield from columns(
         ("family", "scenarios", "not as expected"),
@@ -35,6 +37,9 @@ def _lines(report: Report, seconds: float | None) -> Iterator[str]:
         "can never happen, as far as was found out",
         (f"{each.obligation}: {each.obligation.never}" for each in report.never),
     )
+    if report.invented:
+        yield ""
+        yield invented_text(report.invented)
     left = [f"{count} of {family}" for family, count in report.left_out.items()]
     yield from _named("scenarios left out, for want of a budget", left)
     yield from _named("not as expected", (f"{each.id}: {each.why}" for each in report.problems))
@@ -120,7 +125,9 @@ def as_json(report: Report) -> dict[str, Any]:
             for kind in report.kinds
         },
         "obligations": [_obligation(each) for each in report.met],
+        "never_ran": list(report.never_ran),
         "left_out": dict(report.left_out),
+        "invented": list(report.invented),
         "played": [
             {
                 "id": each.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from harness.suites._library import Suite, check, check_crashes, scenarios, suite
+from harness.suites._checking import check, check_crashes
+from harness.suites._library import Suite, scenarios, suite
 
 __all__ = ("Suite", "check", "check_crashes", "scenarios", "suite")

@@ -93,6 +93,8 @@ def text_at(path: Path) -> str:
 
 # ---- what has changed ----
 
+OVERVIEW_CHANGED = "changed: the overview"
+
 # The command depends on where somebody stood, and nothing else does.
 _COMMAND = re.compile(r"^    python -m harness generate (?:.*\\\n)*.*$", re.MULTILINE)
 
@@ -132,7 +134,7 @@ def drift(before: str, after: str) -> Iterator[str]:
     if is_same(before, after):
         return
     if not before:
-        yield f"it is not there; it would have {len(scenarios_in(after)) - 1} scenarios"
+        yield f"it is not there; it would have {len(scenarios_in(after)) - 1} tests"
         return
     try:
         old = scenarios_in(before)
@@ -143,7 +145,7 @@ def drift(before: str, after: str) -> Iterator[str]:
     heads = [_COMMAND.sub("", _head(text), 1).splitlines() for text in (before, after)]
     changed = list(_changes(*heads))
     if changed:
-        yield "changed: the overview"
+        yield OVERVIEW_CHANGED
         yield from changed
     for name in new:
         if name not in old:

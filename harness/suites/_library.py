@@ -1,30 +1,24 @@
-"""Suites: all scenarios of a document, each with what is expected of it; and checking them."""
+"""Suites: all scenarios of a document, each with what is expected of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from harness import playing
 from harness._scenario import AfterWrite, BeforeWrite, Crash, Scenario
 from harness.families import FAMILIES
 from harness.families._cases import LEVELS, SMOKE, Case
 from harness.families._plan import Plan
 from harness.families._spending import in_turn, spread
 from harness.families._stories import Story
-from harness.oracle._predict import expect
-from harness.playing._gantt import gantt
-from harness.playing._invariants import broken
-from harness.playing._play import Mismatch, Observed, compare, compare_after_deaths
-from harness.playing._real import judge
-from harness.suites._crashes import DOWN, MOST, carriers, moments_of, points
+from harness.suites._crashes import DOWN, MOST, carriers, moments_of
+from harness.suites._naming import invented
 from harness.suites._reading import Source, read
 from harness.suites._sidecar import Sidecar, cases_of, read_sidecar, reasons
 from harness.suites._telling import Outcome, outcome_of, tell
@@ -45,8 +39,9 @@ class Told(Scenario):
     level: int = attrs.field(default=0, kw_only=True)
     # The carrier of a crash: the id of the scenario that dies at a write.
     carrier: str = attrs.field(default="", kw_only=True)
-    # Why it is not to be played, if the sidecar says so.
+    # Why it is not to be played, if the sidecar says so, and by which of its patterns.
     skip: str = attrs.field(default="", kw_only=True)
+    skipped_by: str = attrs.field(default="", kw_only=True)
     # The one that the whole suite was made with.
     seed: int = attrs.field(default=0, kw_only=True)
 
@@ -61,7 +56,7 @@ class Suite:
     `skipped` are those that the sidecar of the document does not want played. `left_out` counts by
     family what the budget did not allow, `uncertain` is what is left out because two things happen
     at one instant in any order. `unreachable` are the steps and connections for which no data was
-    found.
+    found, `invented` the places to which only references lead, and no schema.
     """
 
     scenarios: tuple[Told, ...]
@@ -70,6 +65,7 @@ class Suite:
     left_out: Mapping[str, int] = attrs.field(factory=dict)
     uncertain: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
+    invented: tuple[str, ...] = ()
 
 
 def scenarios(
@@ -175,16 +171,22 @@ class _Maker:
         return Suite(
             tuple(each for each in self.found.values() if each.id not in why),
             tuple(each for each in carrying if each.id not in why),
-            tuple(_changed(self.found[each], skip=why[each]) for each in self.found if each in why),
+            tuple(
+                _changed(each, skip=self.sidecar.skip[why[each.id]], skipped_by=why[each.id])
+                for each in self.found.values()
+                if each.id in why
+            ),
             dict(self.left_out),
             tuple(self.uncertain),
             tuple(unreachable),
+            invented(self.plan),
         )
 
     def _wants(self, family: str) -> bool:
         return self.families is None or family in self.families
 
     def _why_skipped(self, carrying: Sequence[Told]) -> Mapping[str, str]:
+        """Return the patterns of the sidecar, by the ids that they mean."""
         if not self.sidecar.skip:
             return {}
         points: dict[str, list[str]] = {each.id: [] for each in carrying}
@@ -222,7 +224,7 @@ class _Maker:
         if not story.certain:
             self.uncertain.append(name)
             return
-        script = _script_of(story.scenario)
+        script = script_of(story.scenario)
         same = self.scripts.get(script)
         if same is not None:
             self.same[name] = same
@@ -251,7 +253,7 @@ class _Maker:
     def _told(self, scenario: Scenario, **more: Any) -> Told:
         values = {field.name: getattr(scenario, field.name) for field in attrs.fields(Scenario)}
         more |= {"source": self.source, "seed": self.seed}
-        more["schedule_seed"] = _seed_of(more["id"], self.seed)
+        more["schedule_seed"] = seed_of(more["id"], self.seed)
         return Told(**{**values, **more})
 
     def _carriers(self) -> Iterator[Told]:
@@ -274,16 +276,18 @@ class _Maker:
             self.left_out["crash"] += len(moments) - len(kept)
         for moment in kept:
             made = crashed(carrier, moment)
-            self.found[made.id] = attrs.evolve(made, schedule_seed=_seed_of(made.id, self.seed))
+            self.found[made.id] = made
         return len(kept)
 
 
 def crashed(carrier: Told, moment: AfterWrite | BeforeWrite) -> Told:
     """Return a scenario that dies at a write, and goes on a moment later."""
     word = "before" if isinstance(moment, BeforeWrite) else "after"
+    name = f"{carrier.id}-{word}-{moment.write}"
     return _changed(
         carrier,
-        id=f"{carrier.id}-{word}-{moment.write}",
+        id=name,
+        schedule_seed=seed_of(name, carrier.seed),
         why=f"dies {word} write {moment.write} of {carrier.id}",
         covers=(f"crash:{carrier.id}:{word}:{moment.write}",),
         actions=[Crash(moment, DOWN), *carrier.actions],
@@ -297,7 +301,8 @@ def _changed(told: Told, **more: Any) -> Told:
     return attrs.evolve(told, **more)
 
 
-def _script_of(scenario: Scenario) -> str:
+def script_of(scenario: Scenario) -> str:
+    """Return all of a scenario that decides how it goes, but for its document."""
     found = scenario.to_json()
     for key in ("id", "why", "covers", "family", "schedule_seed", "expected", "workflow"):
         found.pop(key, None)
@@ -309,7 +314,14 @@ def _id_of(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.\[\]-]+", "_", name.replace("->", "-to-"))
 
 
-def _seed_of(name: str, seed: int) -> int:
+def family_of(name: str) -> str:
+    """Return the family that the id of a scenario names; nothing if it names none."""
+    found = [each for each in (*FAMILIES, "crash") if name == each or name.startswith(f"{each}-")]
+    return max(found, key=len, default="")
+
+
+def seed_of(name: str, seed: int = 0) -> int:
+    """Return the seed of the schedule of a scenario; `seed` is that of its suite."""
     digest = hashlib.sha256(f"{name}#{seed}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
 
@@ -324,109 +336,16 @@ def _obligations(story: Story) -> Iterator[str]:
         yield f"undone:{undone}"
 
 
-# ---- checking ----
-
-# Who is told of everything that is played (`harness.reports.listening`).
-listeners: list[Callable[[Scenario, Observed], None]] = []
-
-
-def observe(scenario: Scenario, *, actions: Any = ()) -> Observed:
-    """Play a scenario on the engine, in virtual time of its own; `actions` as for `check`."""
-    observed = playing.observe(scenario, actions=actions)
-    for listener in listeners:
-        listener(scenario, observed)
-    return observed
-
-
-def check(scenario: Scenario, *, actions: Any = ()) -> None:
-    """Play a scenario on the engine, in virtual time, and compare with what is expected.
-
-    Expected is what the scenario says itself, and what the oracle predicts; of one that dies at a
-    write, what its history then asks for. Raises `Mismatch`, with what differs, the command that
-    plays it again, and a picture of what happened when.
-
-    `actions` are functions marked with `trioflow.action`, and modules of such: they are called for
-    real wherever the script lets an attempt return. Then the oracle predicts from what they did,
-    and what the scenario itself says of its end does not count.
-    """
-    __tracebackhide__ = True
-    outcome = scenario.outcome if isinstance(scenario, Told) else None
-    dies = any(isinstance(act.moment, AfterWrite | BeforeWrite) for act in scenario.actions)
-    # A suite has predicted already what its scenarios expect; a module says in few words.
-    known = isinstance(scenario, Told) and scenario.expected is not None
-    predicted, facts = (None, None) if dies or known else expect(scenario.workflow, scenario)
-    if outcome is not None and predicted is not None:
-        differs = outcome.differs(predicted)
-        if differs:
-            raise Mismatch(
-                f"{scenario.id}: {scenario.why}\nthe document does not say so any more "
-                f"(expected, and what the rules make of it):\n{differs}\n"
-                f"if that is meant, generate the module again: its first lines say how\n\n"
-                f"{again_by(scenario)}"
-            )
-    observed = observe(scenario, actions=actions)
-    try:
-        if observed.behaviours:
-            judge(scenario, observed)
-            return
-        if scenario.expected is not None:
-            compare(scenario, scenario.expected, observed)
-        if observed.deaths:
-            compare_after_deaths(scenario, observed)
-        elif (
-            facts is not None and not facts.ambiguous and predicted not in (None, scenario.expected)
-        ):
-            compare(scenario, predicted, observed)
-        _keeps_the_rules(scenario, observed)
-    except Mismatch as mismatch:
-        again = again_by(scenario, real=bool(observed.behaviours))
-        raise Mismatch(f"{mismatch}\n\n{again}\n\n{gantt(observed)}") from None
-
-
-def check_crashes(carrier: Told) -> None:
-    """Let a scenario die after each of its writes, one after the other; compare as `check` does."""
-    differs = (
-        None
-        if carrier.outcome is None
-        else carrier.outcome.differs(expect(carrier.workflow, carrier)[0])
-    )
-    if differs:
-        raise Mismatch(f"{carrier.id}: the document does not say so any more:\n{differs}")
-    for moment in points(carrier):
-        check(crashed(carrier, moment))
-
-
-def _source(scenario: Scenario) -> str:
-    return (scenario.source if isinstance(scenario, Told) else "") or "FILE"
-
-
-def again_by(scenario: Scenario, *, real: bool = False) -> str:
-    """Return a line about the command that plays a scenario again; `real` as it was played."""
-    return f"{'as scripted' if real else 'play it again'}:  {replayed_by(scenario)}"
-
-
-def replayed_by(scenario: Scenario) -> str:
-    """Return the command that plays a scenario of a suite again."""
-    seed = scenario.seed if isinstance(scenario, Told) else 0
-    words = ["python", "-m", "harness", "run", _source(scenario), "--scenario", scenario.id]
-    return shlex.join([*words, "--seed", str(seed)] if seed else words)
-
-
-def _keeps_the_rules(scenario: Scenario, observed: Observed) -> None:
-    found = list(broken(scenario, observed))
-    if found:
-        raise Mismatch(f"{scenario.id}: {scenario.why}\n" + "\n".join(found))
-
-
 __all__ = (
     "BUDGET",
     "Source",
     "Suite",
     "Told",
-    "check",
-    "check_crashes",
-    "observe",
+    "crashed",
+    "family_of",
     "read",
     "scenarios",
+    "script_of",
+    "seed_of",
     "suite",
 )

@@ -11,10 +11,14 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness._scenario import Raises
 from harness.suites._library import Suite, Told
+from harness.suites._naming import invented_text
 from harness.suites._telling import Outcome, table
 
 _WIDTH = 96
+# A table needs all that a line may have.
+_WIDEST = 100
 _RAN = ("COMPLETED", "FAILED", "RUNNING", "PAUSED")
 # Fields of a step that change what becomes of it, and how they are told.
 _LIMITS = (
@@ -41,19 +45,20 @@ _WHOLE = (
 
 
 def overview(suite: Suite, usual: Told, title: str) -> Iterator[str]:
-    """Yield the overview in lines of at most 96 characters."""
+    """Yield the overview in lines of at most 100 characters."""
     yield from _document(usual.workflow)
     yield ""
-    smoke = [each for each in suite.scenarios if each.level == 0 and each.outcome is not None]
-    found: list[tuple[str, Outcome]] = [
-        (each.why.partition(": ")[0], each.outcome) for each in smoke if each.outcome
+    found: list[tuple[str, Outcome, str]] = [
+        (each.why.partition(": ")[0], each.outcome, _because(each))
+        for each in suite.scenarios
+        if each.level == 0 and each.outcome is not None
     ]
-    yield from table(found, f"the {title}", _WIDTH)
+    yield from table(found, f"the {title}", _WIDEST)
     if suite.carriers:
         while_ = ", ".join(each.id.removeprefix("crash-") for each in suite.carriers)
         yield from _wrapped(f"died after any write ({while_}): as if nothing had happened")
-    for each in suite.skipped:
-        yield from _wrapped(f"not played: {each.id}: {each.skip}")
+    for line in _skipped(suite):
+        yield from _wrapped(line)
     if suite.left_out:
         left = ", ".join(f"{count} of {family}" for family, count in suite.left_out.items())
         yield from _wrapped(f"left out, for want of a budget: {left}")
@@ -63,6 +68,34 @@ def overview(suite: Suite, usual: Told, title: str) -> Iterator[str]:
     never = unreached(suite)
     if never:
         yield from _wrapped(f"never reached: {', '.join(never)}")
+    if suite.invented:
+        yield from _wrapped(invented_text(suite.invented))
+
+
+def _because(told: Told) -> str:
+    """Return which step has failed, and with which code, where that is how all of it ends.
+
+    Codes that the scenario has made up itself are of no interest.
+    """
+    if told.expected is None or told.expected.last.status != "FAILED":
+        return ""
+    scripts = (told.steps, told.fallbacks, told.compensations)
+    rows = (row for script in scripts for row in script.values())
+    made_up = {each.code for row in rows for each in row if isinstance(each, Raises)}
+    for code, step in told.expected.last.errors:
+        words = [step or "", "" if code in made_up else code]
+        return f": {' '.join(filter(None, words))}".removesuffix(": ")
+    return ""
+
+
+def _skipped(suite: Suite) -> Iterator[str]:
+    """Yield a line for each pattern of the sidecar."""
+    patterns: dict[str, list[Told]] = {}
+    for each in suite.skipped:
+        patterns.setdefault(each.skipped_by, []).append(each)
+    for pattern, told in patterns.items():
+        count = "" if [pattern] == [each.id for each in told] else f" ({len(told)})"
+        yield f"not played: {pattern}{count}: {told[0].skip}"
 
 
 def unreached(suite: Suite) -> list[str]:

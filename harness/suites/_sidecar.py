@@ -137,8 +137,9 @@ class _Reader:
             "values": lambda value: tuple(self._values(value)),
         }
         for key in [each for each in found if each not in readers]:
-            known = ", ".join(readers)
-            self.problems.append(f"{key}: there is no such key; there are {known}")
+            meant = difflib.get_close_matches(key, readers, 1)
+            known = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(readers)}"
+            self.problems.append(f"{key}: there is no such key; {known}")
         return {key: read(found[key]) for key, read in readers.items() if key in found}
 
     def _wrong(self, key: str, value: Any, instead: str) -> None:
@@ -277,7 +278,7 @@ def _waits(plan: Plan) -> Collection[str]:
 
 def _misfits(plan: Plan, values: Values, draft: Draft, place: str) -> Iterator[str]:
     whole = {**(plan.document.get("input") or {}), **draft.scenario.input}
-    wrong = _misfit(plan.document.get("input_schema"), whole)
+    wrong = misfit(plan.document.get("input_schema"), whole)
     if wrong:
         yield f"{place}.input: {wrong}; what is to be rejected is in the family bad-input"
     known = {step.id: step for step in plan.steps if step.type in ("action", "wait")}
@@ -288,12 +289,12 @@ def _misfits(plan: Plan, values: Values, draft: Draft, place: str) -> Iterator[s
             continue
         fields = known[name].fields
         schema = fields.get("schema" if known[name].type == "wait" else "output_schema")
-        wrong = _misfit(schema, _merged(plan.outputs.get(name), output))
+        wrong = misfit(schema, _merged(plan.outputs.get(name), output))
         if wrong:
             yield f"{where}: {wrong}; what is to be refused is in the families bad-output and wait"
 
 
-def _misfit(schema: Any, value: Any) -> str:
+def misfit(schema: Any, value: Any) -> str:
     """Return in words where a value does not fit a schema; nothing if it does."""
     if schema is None:
         return ""
@@ -309,7 +310,7 @@ def _misfit(schema: Any, value: Any) -> str:
 def reasons(
     sidecar: Sidecar, suite: Mapping[str, Collection[str]], everything: Callable[[], Aliases]
 ) -> dict[str, str]:
-    """Return why, by the ids of a suite, what is skipped is skipped.
+    """Return by which pattern, by the ids of a suite, what is skipped is skipped.
 
     `suite` has all ids: those of crash points under the scenario that dies, which is skipped as a
     whole; all others without any. Raises `SidecarError` for patterns that mean nothing. Only where
@@ -318,7 +319,7 @@ def reasons(
     """
     found: dict[str, str] = {}
     problems, idle = [], []
-    for pattern, why in sidecar.skip.items():
+    for pattern in sidecar.skip:
         meant: list[str] = []
         for name, points in suite.items():
             some = [each for each in points if matches(pattern, each)]
@@ -332,7 +333,7 @@ def reasons(
         if not meant:
             idle.append(pattern)
         for name in meant:
-            found.setdefault(name, why)
+            found.setdefault(name, pattern)
     problems += _meaning_nothing(idle, everything) if idle else ()
     if problems:
         raise SidecarError(problems, sidecar.source)

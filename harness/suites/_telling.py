@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from harness._scenario import Expected
+from harness.families._cases import span
 
 # The status of the steps that an outcome does not name.
 OTHERS = {
@@ -119,7 +120,7 @@ def _words(outcome: Outcome) -> Iterator[str]:
         return
     ends = {"COMPLETED": "it ends well", "FAILED": "it fails", "CANCELLED": "it is cancelled"}
     after = 0.0 if outcome.after is None else outcome.after
-    yield f"{ends.get(outcome.status, 'it waits')} after {after:.6g} s"
+    yield f"{ends.get(outcome.status, 'it waits')} after {span(after)}"
     if outcome.refused:
         yield f"{outcome.refused} refused"
     if outcome.undone:
@@ -127,22 +128,22 @@ def _words(outcome: Outcome) -> Iterator[str]:
 
 
 def table(
-    rows: Iterable[tuple[str, Outcome]], what: str = "it is", width: int = 96, most: int = 60
+    rows: Iterable[tuple[str, Outcome, str]], what: str = "it is", width: int = 96, most: int = 60
 ) -> list[str]:
-    """Return an overview: when, how it ends, after how long, what is undone.
+    """Return an overview: when, how it ends and because of what, after how long, what is undone.
 
     No line is longer than `width`: what is undone is cut first, then what happened.
     """
     lines = [
-        (when, _status(outcome), _short(outcome.after), ", ".join(outcome.undone) or "-")
-        for when, outcome in rows
+        (when, _status(outcome) + because, _short(outcome.after), ", ".join(outcome.undone) or "-")
+        for when, outcome, because in rows
     ]
     left = len(lines) - most
     lines = lines[:most]
     head = ("when", what, "after", "undone")
     widths = [max(len(row[i]) for row in [head, *lines]) for i in range(4)]
     room = width - widths[2] - 6
-    widths[1] = min(widths[1], 30)
+    widths[1] = min(widths[1], 36)
     widths[3] = min(widths[3], max(room - widths[0] - widths[1], 16))
     widths[0] = min(widths[0], room - widths[1] - widths[3])
     found = []
@@ -171,7 +172,4 @@ def _short(seconds: float | None) -> str:
     """Return a length of time in the unit in which people think of it."""
     if seconds is None:
         return ""
-    for unit, length in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f}".removesuffix(".0") + f" {unit}"
-    return f"{seconds:.1f} s"
+    return span(seconds) if seconds >= 120 else f"{seconds:.1f} s"

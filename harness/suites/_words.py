@@ -15,7 +15,7 @@ import attrs
 
 from harness._scenario import Act, Behaviour, Hangs, Raises, Returns
 from harness.families._plan import Plan
-from harness.suites._library import Source, Told, read
+from harness.suites._library import Source, Told, family_of, read, seed_of
 from harness.suites._telling import NOT_TOLD, Outcome, read_seconds
 
 # What attempts return that are not told otherwise.
@@ -117,7 +117,9 @@ def scenario(
     return attrs.evolve(
         usual,
         id=id,
-        family=_family_of(id),
+        family=family_of(id),
+        # As in the suite, so that it goes the same way.
+        schedule_seed=seed_of(id),
         input=usual.input if input is None else input,
         steps={**kept, **rows},
         fallbacks={**usual.fallbacks, **_rows(fallbacks)},
@@ -129,13 +131,6 @@ def scenario(
         secrets=usual.secrets if secrets is None else secrets,
         outcome=expect,
     )
-
-
-def _family_of(name: str) -> str:
-    from harness.families import FAMILIES
-
-    found = [each for each in (*FAMILIES, "crash") if name == each or name.startswith(f"{each}-")]
-    return max(found, key=len, default="")
 
 
 def _rows(given: Mapping[str, Script] | None) -> dict[str, tuple[Behaviour, ...]]:

@@ -22,6 +22,24 @@ def test_a_good_document(do: Any, kitchen: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    (
+        ([{}, {}], "ok: 2 steps, one after the other, 1 action ("),
+        ([{"sequence_order": 2}, {"sequence_order": 1}], "ok: 2 steps, one after the other, 1"),
+        ([{"sequence_order": 1}, {"sequence_order": 1}], "ok: 2 steps, 1 action ("),
+        ([{}], "ok: 1 step, 1 action ("),
+    ),
+    ids=str,
+)
+def test_what_orders_the_steps(do: Any, store_document: Any, steps: Any, said: str) -> None:
+    """A list without connections is in order, and no fault."""
+    made = [{"id": f"a{number}", "action": "x", **step} for number, step in enumerate(steps)]
+    store_document("row.json", {"id": "row", "steps": made})
+
+    assert do("check", "row.json").stdout.startswith(said)
+
+
 FAULTY = """\
 {
   "id": "faulty",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from click.testing import CliRunner
 
 import trioflow
@@ -209,6 +210,44 @@ def test_other_encodings(run_tea: Any, do: Any) -> None:
     assert "Zoë → 茶" == json.loads(found.stdout)["input"]["guest"]
 
 
+ALLOW = "--allow process.run "
+FAMILY = "--actions MODULE-or-FILE --workflow FILE-or-FOLDER "
+
+
+@pytest.mark.parametrize(
+    ("step", "execution_id", "needed"),
+    (
+        ({"type": "sleep", "duration": "1h"}, "a", ""),
+        ({"action": "process.run", "parameters": {"argv": ["sleep", 60]}}, "a", ALLOW),
+        ({"type": "workflow", "workflow": "kid"}, "a", FAMILY),
+        ({"type": "workflow", "workflow": "kid"}, "a:x", FAMILY),
+    ),
+    ids=str,
+)
+def test_the_hint_names_what_resuming_needs(
+    do: Any, step: dict[str, Any], execution_id: str, needed: str
+) -> None:
+    """Also the store, and of a child the execution at the top."""
+    kid = {"id": "kid", "steps": [{"id": "nap", "type": "sleep", "duration": "1h"}]}
+    child = trioflow.load_workflow(kid)
+    there = trio.Event()
+
+    def observe(name: str, event: object) -> None:
+        if name == execution_id:
+            there.set()
+
+    async def leave() -> None:
+        async with trioflow.open_engine(
+            "sqlite:my.db", workflows=[child], allow=["process.run"], observers=[observe]
+        ) as engine:
+            await engine.start({"id": "top", "steps": [{"id": "x", **step}]}, execution_id="a")
+            await there.wait()
+
+    trio.run(leave)
+    hint = f"store open, trioflow resume a --store sqlite:my.db {needed}continues it"
+    assert hint in do("show", execution_id, "--store", "sqlite:my.db").stdout
+
+
 def test_an_interrupted_execution_tells_how_to_go_on(
     do: Any, kitchen: str, started: Any, until: Any, here: Path
 ) -> None:
@@ -222,7 +261,8 @@ def test_an_interrupted_execution_tells_how_to_go_on(
     assert "n was interrupted; nothing of it is lost" in stderr
     assert f"  trioflow resume n --actions {kitchen}\n" in stderr
     page = do("show", "n").stdout
-    assert "if no engine has this store open, trioflow resume n continues it" in page
+    hint = "if no engine has this store open, trioflow resume n --actions MODULE-or-FILE continues"
+    assert hint in page
     assert "attempt 1 interrupted after" in page
 
     result = do("cancel", "n", "--actions", kitchen, "--reason", "no more")

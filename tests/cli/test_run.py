@@ -141,6 +141,25 @@ def test_an_input_that_does_not_fit_is_refused_with_every_problem(run_tea: Any) 
     assert "$.guest" in result.stderr
 
 
+def test_text_where_json_is_wanted_is_told_how_to_write_it(do: Any, store_document: Write) -> None:
+    """Only of what is JSON, and only of what was given as text."""
+    number = {"type": "integer"}
+    numbers = {"a": number, "b c": number, "d": {"properties": {"e": number}}, "f": number}
+    schema = {"properties": {**numbers, "g": {"type": "string", "minLength": 9}}}
+    steps = [{"id": "x", "action": "log", "parameters": {"message": "x"}}]
+    store_document("sums.json", {"id": "sums", "input_schema": schema, "steps": steps})
+    given = ("a=1", "b c=2", "d.e=[3]", "f=many", "g=4", "h=5")
+    words = [word for each in given for word in ("-i", each)]
+
+    assert [
+        "  -i a=1 is text; for JSON write -i a:=1",
+        "  -i b c=2 is text; for JSON write -i 'b c:=2'",
+        "  -i d.e=[3] is text; for JSON write -i 'd.e:=[3]'",
+    ] == do("run", "sums.json", *words, exits=2).stderr.splitlines()[-3:]
+    refused = do("run", "sums.json", "-i", 'a:="1"', exits=2).stderr
+    assert refused.endswith("$.a: must be an integer, not a string\n")
+
+
 def test_what_actions_log_is_shown(do: Any, kitchen: str, store_document: Write) -> None:
     step = {"id": "say", "action": "kitchen.say", "parameters": {"text": "[b]hot[/b]\n"}}
     store_document("say.json", {"id": "say", "steps": [step]})

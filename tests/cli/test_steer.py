@@ -111,7 +111,7 @@ def test_a_signal_is_kept_where_actions_are_missing(
     assert "unknown action 'kitchen.boil'" in kept.stderr
     assert kept.stderr.endswith("  trioflow resume r --actions MODULE-or-FILE\n")
     assert "nothing more: resume it" in do("list").stdout
-    assert "trioflow resume r continues it" in do("show", "r").stdout
+    assert "trioflow resume r --actions MODULE-or-FILE continues it" in do("show", "r").stdout
     waiting = do("recover", exits=3)
     assert "1 executions are left as they are: r (unknown action" in waiting.stderr
     assert "r is PAUSED, and what it waited for has come" in waiting.stderr

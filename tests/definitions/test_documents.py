@@ -876,6 +876,41 @@ def test_a_faulty_step_can_still_be_referred_to():
     assert ["$.steps[0].id", "$.steps[2]"] == paths
 
 
+@pytest.mark.parametrize(
+    "for_each", ("people", {"itms": [1], "as": "person"}, {"items": 5, "as": "person"}), ids=str
+)
+def test_a_faulty_for_each_has_items_all_the_same(for_each):
+    """So it is reported alone, and not again by whatever names an item."""
+    item = for_each["as"] if isinstance(for_each, dict) else "item"
+    step = {**STEP, "for_each": for_each, "parameters": {"x": f"${{{item}.x}} ${{item_index}}"}}
+    paths = [problem.partition(": ")[0] for problem in problems_of({"id": "w", "steps": [step]})]
+
+    assert [path for path in paths if path.startswith("$.steps[0].for_each")] == paths
+
+
+def test_an_item_elsewhere():
+    """Whoever names the items of another step is told whose they are."""
+    each = {"id": "each", "action": "x", "for_each": {"items": [1], "as": "person"}}
+    other = {"id": "b", "action": "x", "condition": "person.a", "parameters": {"x": "${person}"}}
+    said = "`person` is an item of `each`, and is there only inside of it"
+
+    assert [
+        f"$.steps[1].condition: {said} (column 1 of 'person.a')",
+        f"$.steps[1].parameters.x: {said} (column 1 of '${{person}}')",
+    ] == problems_of({"id": "w", "steps": [each, other]})
+
+
+def test_only_in_a_condition_a_word_may_be_meant_as_text():
+    other = {"id": "b", "action": "x", "condition": "input.a == ok", "parameters": {"x": "${ok}"}}
+    said = "`ok` is neither a step nor `input` or another root"
+    more = "; text to compare with stands in quotes"
+
+    assert [
+        f"$.steps[0].condition: {said}{more} (column 12 of 'input.a == ok')",
+        f"$.steps[0].parameters.x: {said} (column 1 of '${{ok}}')",
+    ] == problems_of({"id": "w", "steps": [other]})
+
+
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}, "additionalProperties": False}
 
 

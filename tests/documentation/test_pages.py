@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,40 @@ def test_who_is_excused_says_why() -> None:
     excuses = [block for page in PAGES for block in blocks(page) if block.excuse]
 
     assert [] == [block.place for block in excuses if len(block.excuse.split()) < 3]
+
+
+@pytest.mark.parametrize(
+    "page",
+    (ROOT / "README.md", ROOT / "docs/tutorial.md", *sorted(ROOT.glob("docs/how-to/*.md"))),
+    ids=lambda page: page.stem,
+)
+def test_what_readers_copy_needs_no_loop_around_it(page: Path) -> None:
+    """The blocks of whoever begins are programs as they stand: nothing awaits outside."""
+    for found in re.finditer(
+        r"^```python[^\n]*\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    ):
+        compile(found[1], page.name, "exec")
+
+
+def test_links_to_headings_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/README.md")]
+    anchors = {page: _anchors(page) for page in pages}
+    dead = []
+    for page in pages:
+        for file, name in re.findall(r"\]\(([^)#:\s]*)#([^)\s]*)\)", page.read_text("utf-8")):
+            target = (page.parent / file).resolve() if file else page
+            if name not in anchors.get(target, ()):
+                dead.append(f"{page.relative_to(ROOT)}: {file}#{name}")
+
+    assert [] == dead
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return what headings are called in links, as GitHub and the site make it."""
+    text = page.read_text("utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    kept = (re.sub(r"[^\w -]", "", heading.lower()) for heading in headings)
+    return {each.replace(" ", "-") for each in kept} | set(re.findall(r'<a id="(\w+)">', text))
 
 
 @pytest.mark.parametrize(

@@ -379,3 +379,20 @@ def test_a_fork_with_one_more_step_keeps_the_order_of_its_document(
 
     assert added.expected is not None
     assert [["added"]] == [[name for name, *_ in calls] for _, calls in added.expected.last.calls]
+
+
+def test_a_step_that_a_fork_adds_gives_its_action_what_it_cannot_do_without() -> None:
+    @trioflow.action("do.one")
+    async def one(name: str) -> str:
+        return name
+
+    @trioflow.action("do.b")
+    async def b() -> None:
+        pass
+
+    step = {"id": "one", "action": "do.one", "parameters": {"name": "${input.name}"}}
+    document = {"trioflow": 1, "id": "some", "steps": [step, {"id": "b", "action": "do.b"}]}
+    made = harness.scenarios(document, families=["fork"])
+    added = next(each for each in made if each.id == "fork-added")
+
+    harness.check(added, actions=[one, b])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import harness
 from harness.__main__ import main
 from harness.suites._expressions import Text, called, lines_of, literal, value
 from harness.suites._generate import drift
@@ -101,7 +103,7 @@ def test_the_head_says_how_it_was_made(here: Path) -> None:
     )
     rows = [" ".join(line.split()) for line in lines]
     assert "charge fails each time COMPLETED 9.3 s -" in rows
-    assert "refuse fails each time FAILED 5.8 s charge, reserve" in rows
+    assert "refuse fails each time FAILED: refuse 5.8 s charge, reserve" in rows
 
 
 def test_an_absolute_path_below_here_is_told_as_a_relative_one(here: Path) -> None:
@@ -186,6 +188,7 @@ def test_a_changed_timeout_shows_as_such(here: Path, capsys: pytest.CaptureFixtu
     assert '    + after="7205.079s",' in lines
     # And nothing else has changed.
     assert 2 == sum(": " in line and not line.startswith(" ") for line in lines)
+    assert not any("drifted" in line for line in lines)
     assert before == (here / "tests/test_order.py").read_bytes()
 
 
@@ -204,6 +207,12 @@ def test_a_renamed_step_is_removed_and_added(
     assert 1 == run(*arguments, "--check")
 
     out = capsys.readouterr().out
+    names = [line.split(": ") for line in out.splitlines() if not line.startswith(" ")]
+    counts = [
+        f"{sum(each[1] == kind and each[2] != 'the overview' for each in names[:-1])} {kind}"
+        for kind in ("changed", "added", "removed")
+    ]
+    assert ["drifted", ", ".join(counts)] == names[-1][1:]
     assert "added: fail-fetch" in out
     assert "removed: fail-take" in out
     assert "changed: timeout-pay-it-just-late" in out
@@ -228,7 +237,7 @@ def test_check_of_what_is_not_there(here: Path, capsys: pytest.CaptureFixture[st
     arguments = ("generate", "order.workflow.json", "-o", "tests", "--level", "smoke", "--check")
 
     assert 1 == run(*arguments)
-    assert "tests/test_order.py: it is not there; it would have 18 scenarios\n" == (
+    assert "tests/test_order.py: it is not there; it would have 18 tests\n" == (
         capsys.readouterr().out
     )
     assert not (here / "tests").exists()
@@ -293,6 +302,62 @@ def test_a_file_is_there_as_a_whole_or_not_at_all(
     assert ["test_order.py"] == [path.name for path in (here / "tests").iterdir()]
 
 
+def test_scenarios_and_tests_are_counted_where_they_are_not_as_many(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All deaths of one carrier are one test."""
+    run("generate", "order.workflow.json", "-o", ".", "--families", "ok,crash")
+
+    made = harness.suite("order.workflow.json", families=["ok", "crash"])
+    tests = 1 + len(made.carriers)
+    assert tests < len(made.scenarios)
+    said = f"test_order.py: {len(made.scenarios)} scenarios in {tests} tests\n"
+    assert said == capsys.readouterr().out
+
+
+def test_the_overview_says_what_has_failed(small: Path, tmp_path: Path) -> None:
+    """Also where all was meant to go well: nobody knows the card of a step that is skipped."""
+    document = json.loads(small.read_text("utf-8"))
+    document["steps"].insert(0, {"id": "pick", "action": "shop.pick", "condition": "1 > 2"})
+    document["steps"].append({"id": "bill", "action": "b", "parameters": {"n": "${pick.n}"}})
+    small.write_text(json.dumps(document), "utf-8")
+    run("generate", small, "-o", tmp_path, "--level", "smoke")
+
+    lines = (tmp_path / "test_small.py").read_text("utf-8").splitlines()
+    rows = [" ".join(line.split()) for line in lines]
+    (ok,) = [row for row in rows if row.startswith("all goes well FAILED")]
+    assert "FAILED: bill reference.missing" in ok
+    # A code that the scenario makes up is of no interest.
+    assert any(re.match(r"take fails each time FAILED: take \d", row) for row in rows)
+    assert any("ask FAILED: ask timeout.step " in row for row in rows)
+
+
+def test_lengths_of_time_in_the_unit_of_people(small: Path) -> None:
+    document = json.loads(small.read_text("utf-8"))
+    document["steps"][1]["timeout"] = "2d"
+    document["steps"][1]["retry"] = 1
+    told = {each.id: each.why for each in harness.scenarios(document)}
+
+    assert (
+        "pay-it never answers: 1 attempt of 2 d: it fails after 2 d, undone: take"
+        == (told["timeout-pay-it-hangs"])
+    )
+    start = "pay-it answers just late: 0.001 s after its 2 d are over: it fails after 2 d"
+    assert told["timeout-pay-it-just-late"].startswith(start)
+    assert told["ok"] == "all goes well: it ends well after 2.634 s"
+
+
+def test_one_item_is_told_from_all(small: Path) -> None:
+    document = json.loads(small.read_text("utf-8"))
+    document["steps"][1]["for_each"] = {"items": "${input.cards}"}
+    told = {each.id: each.why for each in harness.scenarios(document)}
+
+    assert told["timeout-pay-it-hangs"].startswith("the first item of pay-it never answers: ")
+    assert told["fail-pay-it"].startswith("pay-it fails each time: ")
+    plainly = told["fail-pay-it-plainly"]
+    assert plainly.startswith("pay-it fails each time, with an error that has no code: ")
+
+
 # ---- run, list, lint ----
 
 
@@ -301,6 +366,11 @@ def test_run_draws_what_happened_when(small: Path, capsys: pytest.CaptureFixture
 
     out = capsys.readouterr().out
     assert "AttemptFailed" in out
+    failed = next(line for line in out.splitlines() if "AttemptFailed" in line)
+    assert '"code": "odd"' in failed
+    assert "Failure(" not in out
+    assert "at=" not in failed.replace("retry_at=", "")
+    assert not re.search(r"\d\.\d{7}", out)
     assert "fail-pay-it: pay-it fails each time: it fails after" in out
     assert any(line.startswith("take ") and "=" in line for line in out.splitlines())
 
@@ -381,10 +451,12 @@ def test_lint_says_all_faults_with_their_places(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = tmp_path / "broken.json"
-    broken.write_text('{"id": "broken", "steps": [{"id": "a"}, {"id": "a", "tpye": 1}]}', "utf-8")
+    broken.write_text('{"id": "broken", "steps": [{"id": "a"},\n {"id": "a", "tpye": 1}]}', "utf-8")
 
     found = linted(capsys, broken)
     assert {"fault"} == {kind for kind, _, _ in found}
+    run("lint", broken)
+    assert f"{broken}: line 2, $.steps[1].tpye: " in capsys.readouterr().out
     assert any("$.steps[1].tpye" in text for _, _, text in found)
     assert any("$.steps[1].id" in text for _, _, text in found)
     assert 1 == run("lint", broken)
@@ -399,6 +471,7 @@ def test_lint_says_all_faults_with_their_places(
         (None, 2, "No such file or directory"),
         ("", 1, "$: "),
         ("{,", 1, "$: is no JSON"),
+        ('{\n"id": 3}', 1, "bad.workflow.json: line 2, $.id: "),
         ("[]", 1, "$: "),
         ('{"id": "x", "steps": [{"id": "a"}]}', 1, "$.steps[0]"),
     ),
@@ -432,8 +505,8 @@ def test_several_documents_of_which_some_are_bad(
 
     assert 1 == run("generate", bad, small, "-o", out, "--families", "ok")
     printed = capsys.readouterr()
-    assert f"{out / 'test_small.py'}: 1 scenario" in printed.out
-    assert all(line.startswith(f"{bad}: $") for line in printed.err.splitlines()[:-1])
+    assert f"{out / 'test_small.py'}: 1 scenario\n" in printed.out
+    assert all(line.startswith(f"{bad}: line 1, $") for line in printed.err.splitlines()[:-1])
     assert "1 of 2 left out" == printed.err.splitlines()[-1]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from harness._scenario import Call, Crash, Scenario
-from harness.suites._library import observe
+from harness.suites._checking import observe
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

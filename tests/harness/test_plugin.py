@@ -48,6 +48,10 @@ def harness_actions():
 """
 
 
+# Only one of the actions is a real one.
+PARTLY = ("-W", "ignore::harness.ActionsWarning")
+
+
 @pytest.fixture
 def folder(pytester: pytest.Pytester) -> pytest.Pytester:
     """A folder with a document in it, and one test that is none of ours."""
@@ -256,16 +260,18 @@ def test_a_failure_says_what_differs_and_how_to_see_it_again(folder: pytest.Pyte
 
     result.assert_outcomes(passed=len(TIMEOUTS), failed=1)
     path = folder.path / "small.workflow.json"
+    test = "small.workflow.json::timeout[[]timeout-pay-hangs[]]"
     result.stdout.fnmatch_lines(
         [
             "*timeout[[]timeout-pay-hangs[]]*",
             "timeout-pay-hangs: pay never answers*: it fails after * s, undone: take",
+            "test and document disagree: the engine did what the document says",
             '-1 status: "COMPLETED"',
             '+1 status: "FAILED"',
             f"play it again:  python -m harness run {path} --scenario timeout-pay-hangs --seed 7",
             "take *|*C*",
             "pay *|*F*",
-            "in pytest:  pytest 'small.workflow.json::timeout[[]timeout-pay-hangs[]]'",
+            f"in pytest:  * '{test}' --harness-families=ok,timeout --harness-seed=7",
         ]
     )
     assert ".py" not in text_of(result)
@@ -297,7 +303,8 @@ def test_a_fault_of_the_harness_is_shown_as_one(folder: pytest.Pytester) -> None
 def test_real_actions_are_called(folder: pytest.Pytester) -> None:
     folder.makeconftest(ACTIONS % "print('called for real')")
 
-    result = run(folder, "small.workflow.json", "--harness-families", "ok,fail", "-s")
+    arguments = ("small.workflow.json", "--harness-families", "ok,fail", "-s", *PARTLY)
+    result = run(folder, *arguments)
 
     assert {"passed"} == set(result.parseoutcomes())
     # Not where it is scripted to fail.
@@ -319,18 +326,49 @@ def test_what_no_engine_survives_is_one_failure(
 ) -> None:
     folder.makeconftest(ACTIONS % body)
 
-    result = run(folder, "small.workflow.json", "--harness-families", "ok,fail")
+    result = run(folder, "small.workflow.json", "--harness-families", "ok,fail", *PARTLY)
 
     # Where it is scripted to fail it is not called.
     outcomes = result.parseoutcomes()
     assert 0 < outcomes["failed"] < 5
     assert 2 <= outcomes["passed"]
     result.stdout.fnmatch_lines(
-        ["ok: all goes well: *", said, "as scripted:  python -m harness run *"]
+        ["ok: all goes well: *", said, "as scripted:  python -m harness run *", "in pytest: *"]
     )
+    assert "play it again" not in text_of(result)
     if "pytest" not in body:
         result.stdout.fnmatch_lines([f"  at conftest.py:*in take: {body}"])
     assert "Traceback" not in text_of(result)
+
+
+def test_an_action_that_is_missing_is_told(folder: pytest.Pytester) -> None:
+    """As a warning, and as a failure for whoever wants that."""
+    folder.makeconftest(ACTIONS % "pass")
+    arguments = ("small.workflow.json", "--harness-families", "ok", "-W")
+    said = "*no real action was given for shop.put-back, shop.pay: a script plays for it"
+
+    warned = folder.runpytest_inprocess(*arguments, "default")
+    failed = folder.runpytest_inprocess(*arguments, "error::harness.ActionsWarning")
+
+    warned.assert_outcomes(passed=1, warnings=1)
+    warned.stdout.fnmatch_lines([said])
+    failed.assert_outcomes(failed=1)
+    failed.stdout.fnmatch_lines(["ok: all goes well: *", said.removeprefix("*")])
+    assert "fault of the harness" not in text_of(failed)
+
+
+def test_the_command_is_that_from_here(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest names tests from its `rootdir`, wherever somebody stands."""
+    folder.makeini("[pytest]\n")
+    folder.makeconftest(WRONG)
+    (folder.path / "below").mkdir()
+    monkeypatch.chdir(folder.path / "below")
+
+    result = run(folder, "../small.workflow.json", "--harness-families", "ok,timeout")
+
+    result.stdout.fnmatch_lines(["in pytest:  * '../small.workflow.json::timeout[[]timeout-*"])
 
 
 def test_an_action_skips(folder: pytest.Pytester) -> None:
@@ -368,7 +406,8 @@ def test_an_action_that_really_sleeps(folder: pytest.Pytester, body: str, place:
     folder.makeconftest(f"{ACTIONS % body}\ndef nap():\n    time.sleep(3)\n")
     arguments = ("--harness-families", "ok,fail", "--harness-timeout", "0.7", "-k", "ok or take")
 
-    result = folder.runpytest_subprocess("small.workflow.json", *arguments, "-W", "error")
+    options = ("-W", "error", *PARTLY)
+    result = folder.runpytest_subprocess("small.workflow.json", *arguments, *options)
 
     result.assert_outcomes(failed=1, passed=2, deselected=2)
     result.stdout.fnmatch_lines(

@@ -311,6 +311,27 @@ def test_obligations_are_told_once() -> None:
         assert len(keys) == len(set(keys))
 
 
+def test_a_step_that_no_scenario_has_run_is_told_first(smoke: Report) -> None:
+    """The box of each step says what is lacking."""
+    good = [entry for entry in smoke.entries if entry.id == "ok"]
+    made = report(ORDER, good)
+
+    names = ["approval", "refuse", "release"]
+    assert text(made).splitlines()[0].endswith(f"; never run: {', '.join(names)}")
+    assert names == as_json(made)["never_ran"]
+    top = page(made).partition("<h2>")[0]
+    assert "no scenario has run:</strong> <code>approval</code>, <code>refuse</code>," in top
+    boxes = {
+        found[1]: found[2].splitlines()
+        for found in re.finditer(r'data-step="(\w+)"><title>([^<]*)</title>', page(made))
+    }
+    assert "no scenario has run it" in boxes["refuse"]
+    assert "no scenario has run it" not in boxes["ship"]
+    assert boxes["ship"][-1].startswith("not seen: is FAILED, is SKIPPED, is CANCELLED, fails, ")
+    assert "never run" not in text(smoke)
+    assert "no scenario has run" not in page(smoke)
+
+
 # ---- the command ----
 
 

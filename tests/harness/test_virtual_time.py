@@ -18,6 +18,7 @@ import trioflow.testing
 from harness import AfterWrite, AtTime, Call, Cancel, Crash, Interrupt, Raises, Returns, Scenario
 from harness.playing import Deadlock, compare, observe
 from harness.playing._observing import garbage_for_later
+from trioflow._virtual_time import FOR_EVER
 from trioflow.stores import SqliteStore
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +175,7 @@ def test_a_deadlock_is_told_with_every_task_and_its_line(main: Any) -> None:
 
 def test_a_deadline_that_nobody_lives_to_see_is_no_hope() -> None:
     async def main() -> None:
-        with trio.fail_after(1e9):
+        with trio.fail_after(FOR_EVER):
             await _in_a_nursery()
 
     with pytest.raises(Deadlock):

@@ -186,6 +186,24 @@ def test_the_fallback_of_a_first_step_sees_what_has_ended_by_its_start() -> None
     assert {"b": 2, "c": None} == play.attempt("d:fallback").parameters
 
 
+@pytest.mark.parametrize(("more", "code"), (({}, "reference.missing"), ({"version": "2"}, "")))
+def test_a_version_that_the_document_does_not_have_is_missing(more: Any, code: str) -> None:
+    play = Play(
+        document(
+            {"id": "a", "parameters": {"x": "${workflow.version?}"}},
+            {"id": "b", "parameters": {"x": "${workflow.version}"}, "depends_on": []},
+            on_failure="continue",
+            **more,
+        )
+    )
+
+    play.take("a")
+
+    assert {"x": more.get("version")} == play.attempt("a").parameters
+    assert ("FAILED" if code else "RUNNING") == play.status_of("b")
+    assert not code or code == play.code_of("b")
+
+
 def test_a_first_step_does_not_see_what_ends_in_its_own_group() -> None:
     """Both triggers end by being looked at together, in one group with what neither is."""
     found = document(

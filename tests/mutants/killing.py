@@ -212,7 +212,7 @@ def _how(error: BaseException) -> str:
 def _prepare_to_check() -> Callable[[Any, Any], None]:
     """Import engine and harness; return what judges a scenario as `harness.check` does."""
     import harness
-    from harness.suites import _library as library
+    from harness.suites import _checking as library
 
     logging.disable(logging.CRITICAL)
     oracle = library.expect

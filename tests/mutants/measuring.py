@@ -107,7 +107,7 @@ def _determinism(options: Any) -> tuple[dict[str, Any], bool]:
 
 def _differences_of(path: str) -> tuple[int, list[str]]:
     import harness
-    from harness.suites import _library as library
+    from harness.suites import _checking as library
 
     logging.disable(logging.CRITICAL)
     made = harness.suite(path).scenarios

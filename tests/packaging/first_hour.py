@@ -19,8 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120.0
-# What the tutorial has installed; until that is published, the clone stands for the first name.
-INSTALLS = "pip install trioflow pytest"
+# What the tutorial has installed: the clone, which stands beside its folder.
+INSTALLS = "pip install ../trioflow pytest"
 
 
 def blocks(page: Path) -> list[str]:
@@ -84,7 +84,7 @@ def read_tutorial(clone: Path, folder: Path) -> None:
     (command,) = blocks(clone / "docs/tutorial.md")
     assert INSTALLS in command, command
     # PyYAML is what the reader of pages needs, and no part of the tutorial.
-    do(command.replace(INSTALLS, f"pip install -q {clone} pytest PyYAML"), folder)
+    do(command.replace(INSTALLS, f"{INSTALLS} -q PyYAML"), folder)
     reading = clone / "tests/packaging/reading.py"
     print(do(f".venv/bin/python -P {reading} docs/tutorial.md", folder), end="")
     print(f"the tutorial, with its installation: {time.monotonic() - started:.1f} s")

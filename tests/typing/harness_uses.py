@@ -76,4 +76,5 @@ async def judged(told: harness.Scenario) -> None:
     assert_type(harness.facts_of(DOCUMENT, told, {"x": []}, 3.0), harness.Facts)
     assert_type(await harness.play(told), harness.Observed)
     assert issubclass(harness.Mismatch, AssertionError)
+    assert issubclass(harness.ActionsWarning, UserWarning)
     harness.predict(told)  # type: ignore[call-arg, arg-type]

@@ -151,7 +151,7 @@ def _import_httpx2() -> Any:
         import httpx2
     except ImportError:
         raise StepError(
-            'http.request needs the package httpx2: pip install "trioflow[http]"',
+            "http.request needs the package httpx2: pip install httpx2",
             retryable=False,
         ) from None
     return httpx2

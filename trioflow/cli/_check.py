@@ -67,17 +67,24 @@ def check_command(
     if as_json:
         print_json({"ok": True, "workflow": workflow.id, "steps": len(plan.steps)})
         return DONE
-    parts = [
-        count(len(plan.steps), "step"),
-        count(len(plan.connections), "connection"),
-        count(len(plan.actions), "action")
-        + ("" if actions else " (not looked for: give --actions)"),
-    ]
+    parts = [count(len(plan.steps), "step")]
+    if plan.connections:
+        parts.append(count(len(plan.connections), "connection"))
+    elif _is_in_a_row(workflow):
+        parts.append("one after the other")
+    hint = "" if actions else " (not looked for: give --actions)"
+    parts.append(count(len(plan.actions), "action") + hint)
     if plan.workflows:
         hint = "" if workflows else " (not looked for: give --workflow)"
         parts.append(count(len(plan.workflows), "child workflow") + hint)
     click.echo(f"ok: {', '.join(parts)}")
     return DONE
+
+
+def _is_in_a_row(workflow: Workflow) -> bool:
+    """Whether the steps, several of them, run one after the other, whatever they refer to."""
+    places = {step.sequence_order for step in workflow.steps}
+    return None not in places and 1 < len(places) == len(workflow.steps)
 
 
 def _used(workflow: Workflow, children: Mapping[str, Workflow]) -> dict[str, Workflow]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from trioflow.cli._places import parse_path
+from trioflow.errors import InputRejected
+
 # Far more than an event may hold; this only keeps /dev/zero from filling the memory.
 _LARGEST = 16 * 1024 * 1024
+
+# So ends what a schema says of text where something else is wanted.
+_TEXT = ", not a string"
 
 
 class _DuplicateKey(ValueError):
@@ -64,6 +72,17 @@ def parse_json(text: str, what: str) -> Any:
         raise click.UsageError(f"{what} is nested too deeply") from None
     except ValueError as error:
         raise click.UsageError(f"{what} is no JSON that can be used: {error}") from None
+
+
+def as_json_instead(values: Iterable[str], rejected: InputRejected) -> Iterator[str]:
+    """Yield a hint for each ``-i key=text`` that was refused because it is text."""
+    wrong = {parse_path(each.path) for each in rejected.problems if each.message.endswith(_TEXT)}
+    for given in values:
+        name, _, value = given.partition("=")
+        if not name.endswith(":") and tuple(name.split(".")) in wrong:
+            with contextlib.suppress(click.UsageError):
+                parse_json(value, given)
+                yield f"  -i {given} is text; for JSON write -i {shlex.quote(f'{name}:={value}')}"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

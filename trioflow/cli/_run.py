@@ -36,8 +36,10 @@ def run_command(
     """
     from trioflow.cli._documents import load
     from trioflow.cli._drive import drive
-    from trioflow.cli._input import read_input
+    from trioflow.cli._errors import Refused, explain
+    from trioflow.cli._input import as_json_instead, read_input
     from trioflow.engine import Engine, Execution
+    from trioflow.errors import InputRejected
 
     workflow = load(file)
     found = read_input(input_file, inputs)
@@ -46,7 +48,11 @@ def run_command(
     async def begin(engine: Engine) -> Execution:
         return await engine.start(workflow, found, execution_id=execution_id, labels=named)
 
-    return drive(job, begin)
+    try:
+        return drive(job, begin)
+    except InputRejected as rejected:
+        message, _ = explain(rejected)
+        raise Refused("\n".join([message, *as_json_instead(inputs, rejected)])) from None
 
 
 def parse_labels(labels: Iterable[str]) -> dict[str, str]:

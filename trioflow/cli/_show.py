@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trioflow.cli._completing import any_execution
-from trioflow.cli._options import DEFAULT_STORE, json_option, store_option, store_to_read
+from trioflow.cli._options import Job, json_option, store_option, store_to_read
 from trioflow.cli._output import STYLES, Screen
 from trioflow.cli._text import count, duration, inline, instant, pairs, pretty, shorten, since
 from trioflow.cli._words import (
     answers,
     attempt_words,
     failure_tree,
+    resuming,
     step_words,
     tally,
     waiting_words,
@@ -142,8 +142,7 @@ class _Page:
             self._fact("ended", f"{instant(ended)}, after {took}")
         waits = snapshot.status == "PAUSED" and snapshot.waiting_for
         if snapshot.status not in ENDED and not waits:
-            # A child goes on with the one at the top of its family.
-            command = f"trioflow resume {shlex.quote(snapshot.id.partition(':')[0])}"
+            command = resuming(snapshot, Job(self._store).where)
             self._fact("hint", f"if no engine has this store open, {command} continues it")
         if snapshot.reason:
             self._fact("because", snapshot.reason)
@@ -164,7 +163,7 @@ class _Page:
         self._title("Waits for")
         for entry in waiting:
             self._screen.line(f"  {waiting_words(entry)}")
-        options = [] if self._store == DEFAULT_STORE else ["--store", self._store]
+        options = Job(self._store).where
         self._screen.line(("answer with (and --actions, as for the run)", "bright_black"))
         for command in answers(self._snapshot.id, waiting, options):
             self._screen.line(f"  {command}", whole=True)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trioflow.cli._text import count, duration, instant, plain, shorten
 from trioflow.events import Failure
 from trioflow.timelines import Attempt, Row
+
+if TYPE_CHECKING:
+    from trioflow.engine import Snapshot
+
+# Actions that are built in, but have to be allowed with `--allow`.
+ALLOWED = ("process.run",)
 
 # A path that `-i` can set: keys that are names, separated by dots.
 _SIMPLE_PATH = re.compile(r"input((?:\.[A-Za-z_][A-Za-z0-9_-]*)+)")
@@ -183,6 +189,23 @@ def answers(execution_id: str, waiting: Iterable[Any], options: Sequence[str]) -
                 words = ["trioflow", "signal", who, entry.name]
                 commands.append(f"{shlex.join(words)} JSON {shlex.join(options)}".rstrip())
     return commands
+
+
+def resuming(snapshot: Snapshot, options: Sequence[str]) -> str:
+    """Return the command that continues an execution; capitals are to be filled in."""
+    from trioflow.actions import Registry
+
+    plan = snapshot.workflow.plan
+    # A child goes on with the one at the top of its family.
+    root, is_child, _ = snapshot.id.partition(":")
+    # What the others of a family call is not known here.
+    has_family = bool(is_child or plan.workflows)
+    words = [shlex.join(["trioflow", "resume", root, *options])]
+    if has_family or Registry(allow=ALLOWED, entry_points=False).missing(plan.actions):
+        words.append("--actions MODULE-or-FILE")
+    words += [f"--allow {name}" for name in ALLOWED if name in plan.actions]
+    words += ["--workflow FILE-or-FOLDER"] if has_family else []
+    return " ".join(words)
 
 
 def _argument(entry: Any) -> str:

@@ -25,6 +25,7 @@ from trioflow.definitions._steps import (
     Compiler,
     Mention,
     compile_step,
+    item_name_of,
     mentions_of,
     read_step,
 )
@@ -69,9 +70,14 @@ class _Check:
         self._outline = outline
         self._faults = faults
         # Also ids that are at fault: who refers to them is not.
-        written = [step.values.get("id") for step in outline.steps]
+        written = {
+            name: step for step in outline.steps if isinstance(name := step.values.get("id"), str)
+        }
+        items = {item_name_of(step): name for name, step in written.items()}
         self._compiler = Compiler(
-            frozenset(name for name in written if isinstance(name, str)), faults
+            frozenset(written),
+            faults,
+            {item: name for item, name in items.items() if item not in (None, "item")},
         )
         self._index: dict[str, int] = {}
         self._steps: list[CompiledStep] = []

@@ -7,7 +7,7 @@ There is no `eval`, and the tree stays there for whoever wants to reason about t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import attrs
@@ -42,14 +42,18 @@ class Condition:
         source: str | None = None,
         steps: Collection[str] = (),
         item_name: str | None = None,
+        items: Mapping[str, str] | None = None,
     ) -> Condition:
         """Parse a condition; raises `ExpressionError` for its first fault.
 
         On a connection `source` is the step that it comes from: a name that is neither a step's
         id (`steps`) nor a root is a field of its output. `item_name` is what an item is called
-        inside ``for_each``. None and an empty text are true.
+        inside ``for_each``; `items`, for messages, what it is called elsewhere, and in which step.
+        None and an empty text are true.
         """
-        text, tree, problems = _read(text, names(steps, source, item_name))
+        text, tree, problems = _read(
+            text, names(steps, source, item_name, items=items, compares=True)
+        )
         if problems:
             raise problems[0]
         return cls(text, tree, run=compile_tree(tree, text))
@@ -61,13 +65,14 @@ class Condition:
         source: str | None = None,
         steps: Collection[str] = (),
         item_name: str | None = None,
+        items: Mapping[str, str] | None = None,
     ) -> list[ExpressionError]:
         """Return every fault: all names that mean nothing, or what the text breaks off at.
 
         An empty list means that `parse` succeeds.
         """
         try:
-            return _read(text, names(steps, source, item_name))[2]
+            return _read(text, names(steps, source, item_name, items=items, compares=True))[2]
         except ExpressionError as problem:
             return [problem]
 

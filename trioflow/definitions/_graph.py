@@ -129,7 +129,9 @@ class Plan:
 
 
 def _about(workflow: Workflow) -> Mapping[str, Any]:
-    return {"id": workflow.id, "version": workflow.version}
+    # What a document does not have is missing, and not null.
+    known = {"id": workflow.id, "version": workflow.version}
+    return {key: value for key, value in known.items() if value is not None}
 
 
 # ---- who waits for whom ----

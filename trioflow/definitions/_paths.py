@@ -63,6 +63,10 @@ class Names:
     # What an item is called, inside `for_each`.
     item_name: str | None = None
     secrets: bool = False
+    # What items are called elsewhere, each with the step whose items they are.
+    items: Mapping[str, str] = attrs.field(factory=dict)
+    # In a condition, where a bare word may be meant as text.
+    compares: bool = False
 
     def refer(
         self,
@@ -123,10 +127,12 @@ class Names:
             segments = (first, *segments)
             first = self.source
             return found("steps", (first, "output", *_without_output(segments)), _sugar(segments))
+        if first in self.items:
+            wrong(f"`{first}` is an item of `{self.items[first]}`, and is there only inside of it")
         return wrong(
             f"`{shortened(first)}` is neither a step nor `input` or another root"
             + self._did_you_mean(first)
-            + "; text to compare with stands in quotes"
+            + ("; text to compare with stands in quotes" if self.compares else "")
         )
 
     def _facts(self, segments: Segments, wrong: Callable[[str], NoReturn]) -> Segments:
@@ -155,10 +161,12 @@ def names(
     item_name: str | None = None,
     *,
     secrets: bool = False,
+    items: Mapping[str, str] | None = None,
+    compares: bool = False,
 ) -> Names:
     """Make `Names` that are quick to look up, whatever collection the steps come in."""
     quick = steps if isinstance(steps, set | frozenset | Mapping) else frozenset(steps)
-    return Names(quick, source, item_name, secrets)
+    return Names(quick, source, item_name, secrets, items or {}, compares)
 
 
 def _choice(before: str, names: Collection[str]) -> str:

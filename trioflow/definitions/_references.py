@@ -65,14 +65,15 @@ class Template:
         steps: Collection[str],
         item_name: str | None = None,
         secrets: bool = True,
+        items: Mapping[str, str] | None = None,
     ) -> Template:
         """Take a JSON value apart; raises `ExpressionError` for its first fault.
 
         `steps` are the ids that can be named, `item_name` what an item is called inside
-        ``for_each``. Without `secrets` it is a fault to name one. For all faults at once see
-        `problems`.
+        ``for_each``; `items`, for messages, what it is called elsewhere, and in which step.
+        Without `secrets` it is a fault to name one. For all faults at once see `problems`.
         """
-        builder = _Builder(names(steps, item_name=item_name, secrets=secrets))
+        builder = _Builder(names(steps, item_name=item_name, secrets=secrets, items=items))
         template = builder.build(value)
         if builder.problems:
             raise builder.problems[0][1]
@@ -85,12 +86,13 @@ class Template:
         steps: Collection[str],
         item_name: str | None = None,
         secrets: bool = True,
+        items: Mapping[str, str] | None = None,
     ) -> list[tuple[str, ExpressionError]]:
         """Return every fault, each with its place inside the value, like ``.lines[0].price``.
 
         An empty list means that `parse` succeeds.
         """
-        builder = _Builder(names(steps, item_name=item_name, secrets=secrets))
+        builder = _Builder(names(steps, item_name=item_name, secrets=secrets, items=items))
         builder.build(value)
         return builder.problems
 

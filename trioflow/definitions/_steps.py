@@ -35,9 +35,13 @@ class Mention:
 class Compiler:
     """Compiles what stands in fields; it knows the ids of all steps."""
 
-    def __init__(self, ids: frozenset[str], faults: Faults) -> None:
+    def __init__(
+        self, ids: frozenset[str], faults: Faults, items: Mapping[str, str] | None = None
+    ) -> None:
         self.ids = ids
         self.faults = faults
+        # What items are called, each with its step.
+        self._items = items or {}
         # Many steps may have the same schema, and to check one takes milliseconds.
         self._schemas: dict[str, Schema | None] = {}
 
@@ -56,7 +60,7 @@ class Compiler:
             return Template.parse(value, steps=self.ids, item_name=item_name, secrets=secrets)
         except ExpressionError:
             for place, error in Template.problems(
-                value, steps=self.ids, item_name=item_name, secrets=secrets
+                value, steps=self.ids, item_name=item_name, secrets=secrets, items=self._items
             ):
                 self.faults.add_expression(path + place, error)
             return None
@@ -69,7 +73,7 @@ class Compiler:
         try:
             return Condition.parse(text, source=source, steps=self.ids)
         except ExpressionError:
-            for error in Condition.problems(text, source=source, steps=self.ids):
+            for error in Condition.problems(text, source=source, steps=self.ids, items=self._items):
                 self.faults.add_expression(path, error)
             return None
 
@@ -180,7 +184,7 @@ class CompiledStep:
 
 def compile_step(step: Step, outline: StepOutline, compiler: Compiler) -> CompiledStep:
     place = outline.place
-    item_name = None if step.for_each is None else step.for_each.as_
+    item_name = item_name_of(outline)
     if step.for_each is not None:
         _check_item_name(step.for_each.as_, at(place("for_each"), "as"), compiler)
     mentions: list[Mention] = []
@@ -231,6 +235,15 @@ def compile_step(step: Step, outline: StepOutline, compiler: Compiler) -> Compil
         waits_for=tuple(mentions),
         undoes_with=undo_mentions,
     )
+
+
+def item_name_of(outline: StepOutline) -> str | None:
+    """Return what a step calls its items, as it is written: its `for_each` may be at fault."""
+    written = outline.values.get("for_each")
+    if written is None:
+        return None
+    name = written.get("as", "item") if isinstance(written, Mapping) else "item"
+    return name if isinstance(name, str) else "item"
 
 
 def _check_item_name(name: str, path: str, compiler: Compiler) -> None:

@@ -33,8 +33,7 @@ def parse_yaml(text: str, source: str) -> object:
     except ImportError:
         refuse(
             source,
-            'to read YAML, PyYAML is needed: pip install "trioflow[yaml]"; '
-            "or write the workflow as JSON",
+            "to read YAML, PyYAML is needed: pip install PyYAML; or write the workflow as JSON",
         )
     # The one in C is ten times as fast, and not in every build of PyYAML.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -15,26 +15,26 @@ chart   Draw the requests of each hour, logs.chart
 data    Write the numbers as JSON, logs.data
 report  Write the report, logs.report
 
-when                                the logs   after  undone
-all goes well                       COMPLETED  6.4 s  -
-list fails each time                FAILED     1.3 s  -
-read_0 fails each time              FAILED     2.8 s  -
-read_1 fails each time              FAILED     2.5 s  -
-read_2 fails each time              FAILED     2.7 s  -
-read_3 fails each time              FAILED     2.5 s  -
-total fails each time               FAILED     4.0 s  -
-chart fails each time               FAILED     5.4 s  -
-data fails each time                FAILED     5.2 s  -
-report fails each time              FAILED     6.4 s  -
-somebody cancels while list runs    CANCELLED  0.7 s  -
-somebody cancels while read_0 runs  CANCELLED  2.0 s  -
-somebody cancels while read_1 runs  CANCELLED  1.9 s  -
-somebody cancels while read_2 runs  CANCELLED  2.0 s  -
-somebody cancels while read_3 runs  CANCELLED  1.9 s  -
-somebody cancels while total runs   CANCELLED  3.4 s  -
-somebody cancels while chart runs   CANCELLED  4.7 s  -
-somebody cancels while data runs    CANCELLED  4.6 s  -
-somebody cancels while report runs  CANCELLED  5.9 s  -
+when                                the logs        after  undone
+all goes well                       COMPLETED       6.4 s  -
+list fails each time                FAILED: list    1.3 s  -
+read_0 fails each time              FAILED: read_0  2.8 s  -
+read_1 fails each time              FAILED: read_1  2.5 s  -
+read_2 fails each time              FAILED: read_2  2.7 s  -
+read_3 fails each time              FAILED: read_3  2.5 s  -
+total fails each time               FAILED: total   4.0 s  -
+chart fails each time               FAILED: chart   5.4 s  -
+data fails each time                FAILED: data    5.2 s  -
+report fails each time              FAILED: report  6.4 s  -
+somebody cancels while list runs    CANCELLED       0.7 s  -
+somebody cancels while read_0 runs  CANCELLED       2.0 s  -
+somebody cancels while read_1 runs  CANCELLED       1.9 s  -
+somebody cancels while read_2 runs  CANCELLED       2.0 s  -
+somebody cancels while read_3 runs  CANCELLED       1.9 s  -
+somebody cancels while total runs   CANCELLED       3.4 s  -
+somebody cancels while chart runs   CANCELLED       4.7 s  -
+somebody cancels while data runs    CANCELLED       4.6 s  -
+somebody cancels while report runs  CANCELLED       5.9 s  -
 """
 
 from __future__ import annotations

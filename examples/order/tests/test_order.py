@@ -19,25 +19,25 @@ approval -> ship  if approval.approved
 approval -> refuse  otherwise
 charge -> release  on failure
 
-when                                           the order   after  undone
-all goes well                                  COMPLETED   4.6 s  -
-reserve fails each time                        FAILED      1.5 s  -
-charge fails each time                         COMPLETED   9.3 s  -
-refuse fails each time                         FAILED      5.8 s  charge, reserve
-ship fails each time                           FAILED      5.6 s  charge, reserve
-release fails each time                        FAILED      9.0 s  reserve
-notify fails each time                         FAILED      6.6 s  charge, reserve
-charge never answers                           COMPLETED  45.1 s  -
-somebody cancels while reserve runs            CANCELLED   0.7 s  -
-somebody cancels while charge runs             CANCELLED   3.0 s  reserve
-somebody cancels while refuse runs             CANCELLED   5.2 s  charge, reserve
-somebody cancels while ship runs               CANCELLED   5.1 s  charge, reserve
-somebody cancels while release runs            CANCELLED   8.5 s  reserve
-somebody cancels while notify runs             CANCELLED   6.1 s  charge, reserve
-somebody cancels while approval is waited for  CANCELLED   4.5 s  charge, reserve
-approval is reached                            COMPLETED   3.8 s  -
-release is reached                             COMPLETED   9.1 s  -
-nobody answers approval                        FAILED        7 d  charge, reserve
+when                                   the order                       after  undone
+all goes well                          COMPLETED                       4.6 s  -
+reserve fails each time                FAILED: reserve                 1.5 s  -
+charge fails each time                 COMPLETED                       9.3 s  -
+refuse fails each time                 FAILED: refuse                  5.8 s  charge, reserve
+ship fails each time                   FAILED: ship                    5.6 s  charge, reserve
+release fails each time                FAILED: release                 9.0 s  reserve
+notify fails each time                 FAILED: notify                  6.6 s  charge, reserve
+charge never answers                   COMPLETED                      45.1 s  -
+somebody cancels while reserve runs    CANCELLED                       0.7 s  -
+somebody cancels while charge runs     CANCELLED                       3.0 s  reserve
+somebody cancels while refuse runs     CANCELLED                       5.2 s  charge, reserve
+somebody cancels while ship runs       CANCELLED                       5.1 s  charge, reserve
+somebody cancels while release runs    CANCELLED                       8.5 s  reserve
+somebody cancels while notify runs     CANCELLED                       6.1 s  charge, reserve
+somebody cancels while approval waits  CANCELLED                       4.5 s  charge, reserve
+approval is reached                    COMPLETED                       3.8 s  -
+release is reached                     COMPLETED                       9.1 s  -
+nobody answers approval                FAILED: approval timeout.step     7 d  charge, reserve
 """
 
 from __future__ import annotations
@@ -281,8 +281,8 @@ def test_timeout(scenario):
                 after="6.113s",
             ),
         ),
-        # somebody cancels while approval is waited for: it is cancelled after 4.536 s, undone:
-        # charge, reserve
+        # somebody cancels while approval waits: it is cancelled after 4.536 s, undone: charge,
+        # reserve
         scenario(
             "cancel-approval",
             ORDER,
@@ -342,7 +342,7 @@ def test_reach(scenario):
 @pytest.mark.parametrize(
     "scenario",
     (
-        # nobody answers approval: it fails after 604805 s, undone: charge, reserve
+        # nobody answers approval: it fails after 7 d, undone: charge, reserve
         scenario(
             "wait-approval-never",
             ORDER,
