@@ -38,6 +38,10 @@ KINDS = {
 }
 
 
+# What is said of a condition of something that was never reached.
+NEVER_ASKED = "it is never asked"
+
+
 @attrs.frozen
 class Obligation:
     """Something that can happen. `never` says why it cannot, as far as was found out.
@@ -185,7 +189,7 @@ def _clauses(plan: Plan) -> Iterator[Obligation]:
         skipped = _skipped(plan) - {known.get(name)}
         clauses = zip(Condition.of(condition).clauses, solver.clauses, solver.pairs(), strict=True)
         for node, clause, pair in clauses:
-            never = "" if reached else "it is never asked"
+            never = "" if reached else NEVER_ASKED
             # A step that is SKIPPED answers otherwise than any output does.
             if isinstance(pair, Unreachable) and not never and skipped.isdisjoint(steps_of(node)):
                 never = pair.reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -11,8 +11,14 @@ import attrs
 
 from harness.families._plan import Plan
 from harness.reports._entries import Entry
-from harness.reports._obligations import KINDS, Obligation, conditions_of, obligations
-from harness.reports._seen import Vector
+from harness.reports._obligations import (
+    KINDS,
+    NEVER_ASKED,
+    Obligation,
+    conditions_of,
+    obligations,
+)
+from harness.reports._seen import Key, Vector
 from harness.solver._clauses import FALSE, TRUE, Condition
 from harness.suites._library import Source, read
 from harness.suites._naming import invented
@@ -135,7 +141,7 @@ def report(
             by_key.setdefault(key, []).append(entry.id)
         for vector in entry.vectors:
             vectors.setdefault(vector, entry.id)
-    owed = list(obligations(plan))
+    owed = [_as_seen(each, by_key, vectors) for each in obligations(plan)]
     deciding = _Deciding(plan, vectors)
     met = [
         Met(each, deciding.by(each) if each.kind == "clause" else tuple(by_key.get(each.key, ())))
@@ -153,6 +159,16 @@ def report(
         dict(left_out or {}),
         invented(plan),
     )
+
+
+def _as_seen(owed: Obligation, keys: Container[Key], vectors: Iterable[Vector]) -> Obligation:
+    """Return what can happen; with a value from elsewhere, it may even if nobody found one."""
+    kind, subject, _ = owed.key
+    if kind == "step":
+        refuted = any(("step", subject, end) in keys for end in ("COMPLETED", "FAILED"))
+    else:
+        refuted = owed.never == NEVER_ASKED and any(name == subject for name, _ in vectors)
+    return attrs.evolve(owed, never="") if owed.never and refuted else owed
 
 
 class _Deciding:

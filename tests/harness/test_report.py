@@ -200,6 +200,20 @@ def test_what_can_never_happen_does_not_count() -> None:
     assert not set(made.never) & set(made.of())
 
 
+def test_what_was_seen_was_possible_though_nobody_had_found_how() -> None:
+    step = {"id": "ship", "action": "t.ship", "condition": "input.s + input.s == 'abab'"}
+    document = {"id": "line", "steps": [step]}
+    unseen, entry = report(document, []), Entry("s", "line", keys=(("step", "ship", "COMPLETED"),))
+    assert {"ship is COMPLETED", "ship is FAILED"} <= {
+        str(each.obligation) for each in unseen.never
+    }
+
+    found = report(document, [attrs.evolve(entry, vectors=(("ship", ("true",)),))])
+
+    assert () == found.never
+    assert "ship is FAILED" in {str(each.obligation) for each in found.missing("step")}
+
+
 def test_entries_go_through_json() -> None:
     with listening() as entries:
         harness.check(told(LINE, id="s", input={"a": True, "b": False}))
