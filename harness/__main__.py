@@ -8,12 +8,15 @@ drifted, too little covered); 2 it could not be tried (a file, an option).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import io
 import json
 import logging
 import os
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,12 +26,14 @@ import attrs
 
 import trioflow
 from harness._scenario import Scenario
+from harness.families import FAMILIES
 from harness.playing._compare import rounded
 from harness.playing._gantt import gantt
 from harness.playing._play import Mismatch, Observed
 from harness.reports import FORMATS, as_json, played, report, text, write
-from harness.reports._linting import NOTE, faults, lint
-from harness.reports._text import counted, percent_text
+from harness.reports._leaving import amount, doubtful, left
+from harness.reports._linting import NOTE, Finding, faults, lint
+from harness.reports._text import percent_text
 from harness.suites._again import find
 from harness.suites._checking import check, listeners
 from harness.suites._files import written
@@ -41,8 +46,7 @@ from harness.suites._generate import (
     text_at,
 )
 from harness.suites._library import Suite, suite
-from harness.suites._naming import invented_text
-from harness.suites._overview import unreached
+from harness.suites._progress import watchers
 from harness.suites._sidecar import SidecarError
 
 OK, FAULTY, MISUSED = 0, 1, 2
@@ -55,6 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say; return 0, 1 if something is found wrong, or 2 for a misuse."""
     # What the engine has to say about scenarios in which things go wrong is no news.
     logging.disable(logging.ERROR)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # Names are anything, and a terminal may know less: better an odd name than none.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    warned = warnings.catch_warnings()
+    warned.__enter__()
+    # What a document makes Python warn of is told by `lint`.
+    warnings.simplefilter("ignore")
     try:
         options = _parser().parse_args(arguments)
         does: Callable[[Any], int] = options.does
@@ -70,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _ERRORS as error:
         return _complain(error)
     finally:
+        warned.__exit__(None, None, None)
         logging.disable(logging.NOTSET)
 
 
@@ -97,7 +109,10 @@ def _parser() -> argparse.ArgumentParser:
         "--format", metavar="NAMES", help=f"{', '.join(FORMATS)}; several have commas between them"
     )
     reports.add_argument(
-        "--fail-under", type=float, metavar="PERCENT", help="1 if less was seen of what can happen"
+        "--fail-under",
+        type=_percent,
+        metavar="PERCENT",
+        help="1 if less was seen of what can happen",
     )
     run = command("run", _run, "play one scenario")
     run.add_argument("file", type=Path, metavar="FILE")
@@ -111,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument(
             "--level",
             choices=("smoke", "standard", "deep"),
-            help="how many scenarios: about 3 for each step, 40 to 60, or more (default: standard)",
+            help="how many scenarios for each step: about 3, 45 or 55 (default: standard)",
         )
     for each in (generate, reports, listed):
         each.add_argument("--families", metavar="NAMES", help="only these, with commas between")
@@ -120,6 +135,13 @@ def _parser() -> argparse.ArgumentParser:
     for each in (run, listed, linted):
         each.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
+
+
+def _percent(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 100:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: write a number from 0 to 100")
 
 
 def _complain(error: Exception, file: Path | None = None) -> int:
@@ -148,12 +170,37 @@ def _readable(file: Path) -> None:
 def _wanted(options: Any) -> list[str] | None:
     if options.families is None:
         return None
-    return [each.strip() for each in options.families.split(",") if each.strip()]
+    found = [each.strip() for each in options.families.split(",") if each.strip()]
+    if not found:
+        raise ValueError(f"--families names none: they are {', '.join((*FAMILIES, 'crash'))}")
+    return found
 
 
 def _suite_of(file: Path, options: Any) -> Suite:
     _readable(file)
-    return suite(file, options.level, _wanted(options), options.seed)
+    with _making(file):
+        return suite(file, options.level, _wanted(options), options.seed)
+
+
+@contextlib.contextmanager
+def _making(file: Path) -> Iterator[None]:
+    """While a suite is made, whoever sits in front of it sees how far it is."""
+
+    def show(count: int, of: int) -> None:
+        if count % 10 == 0:
+            known = f"{count} of {of} cases" if of else f"{count} cases"
+            print(f"\r{file}: looked at {known}", end="", file=sys.stderr, flush=True)
+
+    if not sys.stderr.isatty():
+        yield
+        return
+    show(0, 0)
+    watchers.append(show)
+    try:
+        yield
+    finally:
+        watchers.remove(show)
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 # ---- generate ----
@@ -164,14 +211,15 @@ def _generate(options: Any) -> int:
     if folder.exists() and not folder.is_dir():
         print(f"{folder} is a file: -o is the folder of the modules", file=sys.stderr)
         return MISUSED
-    code, made = OK, dict[Path, tuple[Path, Module, str]]()
+    code, made = OK, dict[Path, tuple[Path, Module, str | None]]()
     for file in options.files:
         try:
             _readable(file)
-            module = module_for(file, folder, options.level, _wanted(options))
+            with _making(file):
+                module = module_for(file, folder, options.level, _wanted(options))
             if module.path in made:
                 raise ValueError(f"{module.path} would be that of {made[module.path][0]}, too")
-            made[module.path] = file, module, text_at(module.path)
+            made[module.path] = file, module, text_at(module.path, file)
         except _ERRORS as error:
             code = max(code, _complain(error, file))
     for _, module, before in made.values():
@@ -182,19 +230,14 @@ def _generate(options: Any) -> int:
                 code = max(code, FAULTY)
             continue
         # One that says the same stays as it is, wherever it was generated from.
-        if not before or not is_same(before, module.text):
+        if before is None or not is_same(before, module.text):
             written(module.path, module.text)
-        print(f"{module.path}: {_count(module.suite)}{_left(module.suite)}")
+        print(f"{module.path}: {amount(module.suite)}{left(module.suite)}")
+        for line in doubtful(module.suite):
+            print(f"{module.path}: {line}")
     if code and not options.check and made:
         print(f"{len(options.files) - len(made)} of {len(options.files)} left out", file=sys.stderr)
     return code
-
-
-def _count(made: Suite) -> str:
-    """Return how many scenarios there are: all deaths of one carrier are one test."""
-    count = counted(len(made.scenarios), "scenario")
-    tests = sum(not each.carrier for each in made.scenarios) + len(made.carriers)
-    return count if tests == len(made.scenarios) else f"{count} in {counted(tests, 'test')}"
 
 
 def _summary(lines: Sequence[str]) -> Iterator[str]:
@@ -209,27 +252,13 @@ def _summary(lines: Sequence[str]) -> Iterator[str]:
         yield f"drifted: {', '.join(told)}"
 
 
-def _left(made: Suite) -> str:
-    left = sum(made.left_out.values())
-    parts = [f"{left} left out for want of a budget"] if left else []
-    if made.uncertain:
-        parts.append(f"{len(made.uncertain)} left out because two things coincide")
-    if made.skipped:
-        parts.append(f"{len(made.skipped)} not played, as the sidecar says")
-    never = unreached(made)
-    if never:
-        parts.append(f"never reached: {', '.join(never)}")
-    if made.invented:
-        parts.append(invented_text(made.invented))
-    return "".join(f"; {part}" for part in parts)
-
-
 # ---- report ----
 
 
 def _report(options: Any) -> int:
     formats = _formats(options)
-    code = OK
+    code, printed = OK, list[dict[str, Any]]()
+    as_data = options.output is None and formats == ("json",)
     for number, file in enumerate(options.files):
         try:
             made = _suite_of(file, options)
@@ -240,8 +269,8 @@ def _report(options: Any) -> int:
             code = max(code, _complain(error, file))
             continue
         paths = [] if options.output is None else write(found, options.output, formats)
-        if options.output is None and formats == ("json",):
-            print(json.dumps(as_json(found), indent=2, ensure_ascii=False))
+        if as_data:
+            printed.append(as_json(found))
         else:
             print(("\n" if number else "") + text(found, time.monotonic() - began), end="")
         for path in paths:
@@ -250,8 +279,12 @@ def _report(options: Any) -> int:
             code = max(code, FAULTY)
         if options.fail_under is not None and found.percent() < options.fail_under:
             seen = percent_text(found.percent())
-            print(f"{file}: {seen} is less than {options.fail_under:g} %", file=sys.stderr)
+            print(f"{file}: {seen} is less than {options.fail_under:.10g} %", file=sys.stderr)
             code = max(code, FAULTY)
+    # Of one file its report, of several a list, even if some of them could not be played.
+    for each in (printed,) if len(options.files) > 1 else printed:
+        if as_data:
+            _print_json(each)
     return code
 
 
@@ -286,7 +319,7 @@ def _run(options: Any) -> int:
     name: str = options.scenario
     try:
         found, everything = find(str(options.file), name, level=options.level, seed=options.seed)
-    except trioflow.DefinitionError as error:
+    except _ERRORS as error:
         return _complain(error, options.file)
     if found is not None:
         return _played(found, options)
@@ -316,7 +349,7 @@ def _played(scenario: Scenario, options: Any) -> int:
         listeners.remove(listener)
     observed = seen[-1] if seen else Observed(())
     if options.json:
-        print(json.dumps(_as_json(scenario, observed, problem), indent=2, ensure_ascii=False))
+        _print_json(_as_json(scenario, observed, problem))
         return FAULTY if problem else OK
     if options.trace:
         for event in observed.history:
@@ -368,8 +401,17 @@ def _list(options: Any) -> int:
             if not options.json:
                 print(f"{each.id}: {f'not played, {each.skip}' if each.skip else each.why}")
     if options.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        _print_json(found)
     return code
+
+
+def _print_json(found: Any) -> None:
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(found, indent=2)
+    print(text)
 
 
 # ---- lint ----
@@ -380,18 +422,24 @@ def _lint(options: Any) -> int:
     for file in options.files:
         try:
             _readable(file)
-            found = lint(file)
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                with _making(file):
+                    found = lint(file)
         except _ERRORS as error:
             code = max(code, _complain(error, file))
             continue
-        for each in found:
+        texts = dict.fromkeys(
+            str(each.message) for each in warned if not issubclass(each.category, FutureWarning)
+        )
+        for each in (*found, *(Finding(NOTE, "", said) for said in texts)):
             everything.append({"file": str(file), **attrs.asdict(each)})
             if not options.json:
                 print(f"{file}: {each}")
             if each.kind != NOTE:
                 code = max(code, FAULTY)
     if options.json:
-        print(json.dumps(everything, indent=2, ensure_ascii=False))
+        _print_json(everything)
     return code
 
 

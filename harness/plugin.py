@@ -7,6 +7,9 @@ What it does then is in `harness.pytesting`.
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import math
 import re
 import sys
 from collections.abc import Generator
@@ -26,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--harness-level",
         choices=("smoke", "standard", "deep"),
-        help="how many scenarios: about 3 for each step, 40 to 60, or more (default: standard)",
+        help="how many scenarios for each step: about 3, 45 or 55 (default: standard)",
     )
     group.addoption(
         "--harness-families",
@@ -42,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--harness-timeout",
-        type=float,
+        type=_seconds,
         metavar="SECONDS",
         help="of real time that one scenario may take, 0 for no limit (default: 10)",
     )
@@ -63,6 +66,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="10",
         help="seconds of real time that one scenario may take, 0 for no limit",
     )
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: write seconds, such as 10, or 0 for no limit")
 
 
 def pytest_configure(config: pytest.Config) -> None:

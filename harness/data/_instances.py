@@ -24,6 +24,7 @@ from harness.data._scalars import (
     types_of,
 )
 from harness.data._schemas import (
+    NAME_ONE,
     CannotGenerate,
     Lazy,
     Parts,
@@ -98,7 +99,7 @@ class Maker:
         for value in proposed(parts, path, depth):
             self._left -= 1
             if self._left < 0:
-                raise CannotGenerate(path_text(path), "that took too many attempts")
+                raise CannotGenerate(path_text(path), f"that took too many attempts; {NAME_ONE}")
             if self._source.fits(schema, value):
                 misses = 0
                 yield value
@@ -284,4 +285,5 @@ def _described(schema: Any) -> str:
     if schema is False:
         return "nothing is allowed there"
     text = json.dumps(schema, ensure_ascii=False, default=str)
-    return f"nothing that was tried fits {text if len(text) < 120 else text[:119] + '…'}"
+    shown = text if len(text) < 120 else f"{text[:119]}…"
+    return f"nothing that was tried fits {shown}; {NAME_ONE}"

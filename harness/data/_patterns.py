@@ -18,25 +18,21 @@ from typing import Any
 
 import attrs
 
+from harness.data._costs import is_dear, is_member
+
 # Python's own, under the name it has since 3.11. It is not public, but has not changed in years;
 # the tests would tell.
 _parser: Any = importlib.import_module("re._parser")
 
 # Which characters are tried where many fit: readable ones first.
 _READABLE = "a0A b1B-_.cxyz239CZ@/:,+#é\t\n"
-_CATEGORIES = {
-    "CATEGORY_DIGIT": r"\d",
-    "CATEGORY_NOT_DIGIT": r"\D",
-    "CATEGORY_SPACE": r"\s",
-    "CATEGORY_NOT_SPACE": r"\S",
-    "CATEGORY_WORD": r"\w",
-    "CATEGORY_NOT_WORD": r"\W",
-}
 _MOST_WORDS = 400
 _MOST_FORKS = 40
 # Until there the most repetitions that a pattern allows are tried, too.
 _MANY = 64
 _LONGEST = 2_000
+# After so many words that would take for ever there is little hope of others.
+_MOST_DEAR = 6
 
 
 class _TooLong(Exception):
@@ -97,6 +93,8 @@ class _Builder:
         return ""
 
     def repeat(self, least: int, most: Any, inner: Any) -> str:
+        if least > _LONGEST:
+            raise _TooLong
         most = min(int(most), _LONGEST)
         counts = [least, least + 1, least + 2, *([most] if most <= _MANY else [])]
         for length in self.lengths:
@@ -119,18 +117,9 @@ def _members(items: Any) -> str:
     found = [
         each
         for each in options
-        if any(_is_member(str(op), argument, each) for op, argument in tests) is not negated
+        if any(is_member(str(op), argument, each) for op, argument in tests) is not negated
     ]
     return "".join(found) or "\0"
-
-
-def _is_member(op: str, argument: Any, character: str) -> bool:
-    if op == "LITERAL":
-        return bool(ord(character) == argument)
-    if op == "RANGE":
-        return bool(argument[0] <= ord(character) <= argument[1])
-    category = _CATEGORIES.get(str(argument))
-    return category is not None and re.fullmatch(category, character) is not None
 
 
 def _scripts(forks: Sequence[int]) -> Iterator[dict[int, int]]:
@@ -158,6 +147,14 @@ def matching(pattern: str, lengths: Sequence[int] = ()) -> Iterator[str]:
     compiled = re.compile(pattern)
     tree = _parser.parse(pattern)
     seen: set[str] = set()
+    dear = 0
+
+    def is_found(word: str) -> bool:
+        nonlocal dear
+        if dear < _MOST_DEAR and is_dear(pattern, word):
+            dear += 1
+            return False
+        return dear < _MOST_DEAR and compiled.search(word) is not None
 
     def tried(script: dict[int, int]) -> tuple[list[str], list[int]]:
         builder = _Builder(tuple(lengths), script)
@@ -167,7 +164,7 @@ def matching(pattern: str, lengths: Sequence[int] = ()) -> Iterator[str]:
             return [], builder.forks
         wished = "".join(builder.wishes)
         words = [word, wished + word, wished + word[len(wished) :], word + wished]
-        found = [each for each in words if each not in seen and compiled.search(each)]
+        found = [each for each in words if each not in seen and is_found(each)]
         seen.update(found[:1])
         return found[:1], builder.forks
 
@@ -176,8 +173,12 @@ def matching(pattern: str, lengths: Sequence[int] = ()) -> Iterator[str]:
     # A pattern without an end leaves room for more.
     for end in _ends(len(words[0]) if words else 0, lengths):
         word = words[0] + end if words else end
-        if word not in seen and compiled.search(word):
+        if word not in seen and is_found(word):
             seen.add(word)
             yield word
     for script in itertools.islice(_scripts(forks), _MOST_WORDS):
         yield from tried(script)[0]
+    if not seen:
+        # The last option everywhere: as often as it may be, where the fewest take for ever.
+        dear = 0
+        yield from tried({place: count - 1 for place, count in enumerate(forks)})[0]

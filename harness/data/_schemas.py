@@ -10,6 +10,7 @@ together are again a schema, an `allOf`. Choices are proposals only: whether a v
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,11 +19,12 @@ from typing import Any, Generic, TypeVar
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
-from jsonschema.validators import validator_for
+from jsonschema.validators import extend, validator_for
 from referencing import Registry
 from referencing.jsonschema import specification_with
 
 from harness._formats import FORMATS
+from harness.data._costs import is_dear
 
 T = TypeVar("T")
 
@@ -36,8 +38,11 @@ _REFERENCES = ("$ref", "$dynamicRef")
 _DEEPEST, _MOST_CHOICES = 30, 64
 
 
-class CannotGenerate(Exception):
-    """No instance was found: `path` is the place that nothing fits, as far as one can tell."""
+class CannotGenerate(ValueError):
+    """No instance was found: `path` is the place that nothing fits, as far as one can tell.
+
+    That there is none is not said: what a schema gives in `examples` is tried first.
+    """
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(path, why)
@@ -46,6 +51,10 @@ class CannotGenerate(Exception):
 
     def __str__(self) -> str:
         return f"no value could be made for {self.path}: {self.why}"
+
+
+# What somebody can do about it who knows better.
+NAME_ONE = 'if there is a value, give it in this schema: "examples": [...]'
 
 
 def path_text(path: Iterable[str | int]) -> str:
@@ -134,6 +143,23 @@ def _kind_of(schema: Any) -> type[Validator]:
     if not isinstance(schema, Mapping):
         return Draft202012Validator
     found: type[Validator] = validator_for(schema, default=Draft202012Validator)
+    return _hasty(found)
+
+
+@functools.lru_cache(maxsize=16)
+def _hasty(kind: type[Validator]) -> type[Validator]:
+    """Return a validator that refuses texts of which it would take for ever to say it."""
+    usual = kind.VALIDATORS.get("pattern")
+
+    def pattern(validator: Any, wanted: Any, value: Any, schema: Any) -> Any:
+        if isinstance(value, str) and isinstance(wanted, str) and is_dear(wanted, value):
+            yield ValidationError("it would take too long to look for the pattern")
+        elif usual is not None:
+            yield from usual(validator, wanted, value, schema) or ()
+
+    # Its types are not declared.
+    extended: Any = extend
+    found: type[Validator] = extended(kind, {"pattern": pattern})
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
+from harness.data._costs import is_dear
 from harness.data._formats import COUNTEREXAMPLES
 from harness.data._scalars import (
     as_number,
@@ -236,7 +237,10 @@ def _wrong_string(parts: Parts, value: str) -> Iterator[tuple[str, Iterable[Any]
     if any("pattern" in part for part in parts):
         strange = [value + "\n!", value + "?", "?" + value, value[:-1], value.swapcase(), *_STRANGE]
         strange += ["?" * len(value), "a" * len(value), "0" * len(value), " " * len(value)]
-        yield "does not match the pattern", dict.fromkeys(strange)
+        patterns = [part["pattern"] for part in parts if "pattern" in part]
+        # Whoever is given one of the others would never say that it does not fit.
+        quick = [each for each in strange if not any(is_dear(one, each) for one in patterns)]
+        yield "does not match the pattern", dict.fromkeys(quick)
     for name in dict.fromkeys(part["format"] for part in parts if "format" in part):
         yield f"no {name}", COUNTEREXAMPLES.get(name, ())
 

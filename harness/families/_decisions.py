@@ -10,7 +10,7 @@ from harness._scenario import AtTime, Behaviour, Cancel, Crash, During, Hangs, R
 from harness.families._attempts import code_of
 from harness.families._cases import Case, doing, no, reached, rows, script, title
 from harness.families._plan import Plan, acted
-from harness.families._stories import Draft
+from harness.families._stories import MOST_ATTEMPTS, Draft
 from harness.oracle._document import Step
 
 # So much later (seconds) than all the time that a step has somebody decides about it.
@@ -70,7 +70,7 @@ def items_decided(plan: Plan) -> Iterator[Case]:
         if len(names) < 2 or step.fallback is not None:
             continue
         one, other = names
-        most = step.retry.max_attempts
+        most = min(step.retry.max_attempts, MOST_ATTEMPTS + 1)
         usual = {name: story.draft.scenario.steps.get(name, ()) for name in rows(plan, story, step)}
 
         def row(

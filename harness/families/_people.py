@@ -43,7 +43,7 @@ from harness.families._graces import graces
 from harness.families._held import held
 from harness.families._plan import Plan, acted, input_at
 from harness.families._solving import places_of
-from harness.families._stories import Draft, Story
+from harness.families._stories import MOST_ATTEMPTS, Draft, Story
 from harness.families._values import input_references, plain, put
 from harness.oracle._attempts import delay_before
 from harness.oracle._conditions import path_text
@@ -334,7 +334,8 @@ def decision(plan: Plan) -> Iterator[Case]:
         if step.retry.on_exhausted != "pause" or step.for_each is not None:
             continue
         bad = code_of(step)
-        most = step.retry.max_attempts
+        # Nothing is told of more attempts than that, and no script is longer.
+        most = min(step.retry.max_attempts, MOST_ATTEMPTS + 1)
 
         def failing(
             step: Step = step, story: Story = story, bad: str = bad, most: int = most

@@ -28,7 +28,7 @@ from harness._scenario import (
     next_act,
 )
 from harness.families._solving import assigned, count_items, solve
-from harness.families._stories import Draft, Story
+from harness.families._stories import MOST_ATTEMPTS, Draft, Story
 from harness.families._values import default_input, default_outputs, items_for
 from harness.families._ways import Need, Ways
 from harness.oracle._document import Document, Edge, Graph, Step, read_document
@@ -68,6 +68,8 @@ class Plan:
     _edges: dict[tuple[str, bool], Story | None] = attrs.field(factory=dict)
     # By what they need: all ways out of a step that fails are one story.
     _needs: dict[tuple[tuple[str, ...], str], Story | None] = attrs.field(factory=dict)
+    # By the step that fails: the draft, and what is undone because of it (see `undone_by`).
+    undoing: dict[str, tuple[Draft, frozenset[str]]] = attrs.field(factory=dict)
     # What was told last: families ask how a draft ends, and yield it then.
     _told: dict[int, Story] = attrs.field(factory=dict)
 
@@ -231,7 +233,9 @@ class Plan:
         if draft.answered:
             acts, told = self._answered(draft)
             scenario = acted(scenario, acts)
-        return Story(draft, scenario, *(told or expect(scenario.workflow, scenario)))
+        return Story(
+            draft, scenario, *(told or expect(scenario.workflow, scenario, most=MOST_ATTEMPTS))
+        )
 
     def _answered(self, draft: Draft) -> tuple[Sequence[Act], tuple[Expected, Facts] | None]:
         """Return what is done to it, in order, with what it takes to get to the end.
@@ -247,7 +251,7 @@ class Plan:
         acts: list[Act] = [*untimed, probe, *timed]
         done: list[Act] = []
         scenario = acted(draft.scenario, acts)
-        phase, facts = predict(scenario.workflow, scenario)
+        phase, facts = predict(scenario.workflow, scenario, most=MOST_ATTEMPTS)
         phases, ambiguous = [phase], facts.ambiguous
         answers = 0
         while facts.halt:
@@ -271,7 +275,7 @@ class Plan:
                     acts = left
                     break
             acts = left
-            phase, facts = predict_on(scenario.workflow, scenario, facts)
+            phase, facts = predict_on(scenario.workflow, scenario, facts, most=MOST_ATTEMPTS)
             phases.append(phase)
             ambiguous += facts.ambiguous
         else:

@@ -14,7 +14,14 @@ from harness.families._values import at, inside, plain, put
 from harness.families._ways import Need
 from harness.oracle._conditions import Scope, evaluate
 from harness.oracle._document import Graph, Step
-from harness.oracle._reading import Names, Node, Wrong, read_path, references_of_template
+from harness.oracle._reading import (
+    Names,
+    Node,
+    Wrong,
+    read_path,
+    references_of,
+    references_of_template,
+)
 from harness.solver import FALSE, TRUE, Solution, Solver, Unreachable, World
 
 # A value has this place: "input" or a step, and a path in it.
@@ -245,16 +252,13 @@ def _like(item: Any, number: int) -> Any:
 
 def places_of(node: Any) -> Iterator[Place]:
     """Yield the places to which the tree of a condition refers."""
-    if isinstance(node, tuple) and node and node[0] == "ref":
-        if node[1] == "input":
-            yield "input", node[2]
-        elif node[1] == "output":
-            yield node[2][0], node[2][1:]
-        elif node[1] == "steps" and node[2][1] == "output":
-            yield node[2][0], node[2][2:]
-    elif isinstance(node, tuple | list):
-        for each in node:
-            yield from places_of(each)
+    for _, root, parts, _ in references_of(node):
+        if root == "input":
+            yield "input", parts
+        elif root == "output":
+            yield parts[0], parts[1:]
+        elif root == "steps" and parts[1] == "output":
+            yield parts[0], parts[2:]
 
 
 def constants_of(node: Any) -> Iterator[Any]:

@@ -11,9 +11,21 @@ import attrs
 
 from harness._scenario import Expected, Scenario
 from harness.oracle._predict import Facts
+from harness.oracle._world import ENDLESS
 
 # Seconds since the epoch, in 2103. Later instants are further apart than two that count as one.
 END_OF_TIME = 4.2e9
+
+# Of what is tried again more often than this nothing is told: somebody waits for each prediction.
+MOST_ATTEMPTS = 1_000
+
+# Why what comes of a story is not certain.
+COINCIDE, LATE, WORDED, OFTEN = (
+    "two things coincide",
+    "it goes on until after 2102",
+    "it depends on the words of an error",
+    f"something is tried more than {MOST_ATTEMPTS:,} times",
+)
 
 
 @attrs.frozen
@@ -28,6 +40,14 @@ class Draft:
     payloads: Mapping[str, Any] = attrs.field(factory=dict)
     answered: bool = True
     silent: frozenset[str] = frozenset()
+
+
+def _named(fact: str) -> str:
+    """Return what people call a fact: an attempt by its name, an act by its kind."""
+    if fact.startswith(("x:", "the clock of x:")):
+        return fact.replace("x:", "the child of ", 1)
+    act, bracket, _ = fact.partition("(")
+    return f"the {act.lower()}" if bracket else fact
 
 
 @attrs.frozen
@@ -46,10 +66,21 @@ class Story:
         The words in which the engine tells an error are nobody's rule: where a step is given them
         nothing is certain either.
         """
-        if self.facts.ambiguous or self.expected.last.elapsed >= END_OF_TIME:
-            return False
+        return not self.doubt
+
+    @cached_property
+    def doubt(self) -> str:
+        """Why it is not certain: one of four reasons, and of two things which; or nothing."""
+        if any(first == ENDLESS for _, first, _ in self.facts.ambiguous):
+            return OFTEN
+        for _, first, second in self.facts.ambiguous:
+            # What is left open by the rules is noted twice, without what else happens.
+            other = "something else" if first == second else _named(second)
+            return f"{COINCIDE}: {_named(first)} and {other}"
+        if self.expected.last.elapsed >= END_OF_TIME:
+            return LATE
         calls = [phase.calls for phase in self.expected.phases]
-        return '"message": ""' not in json.dumps(calls)
+        return WORDED if '"message": ""' in json.dumps(calls) else ""
 
     def calls(self) -> Iterator[tuple[float, str, int, Mapping[str, Any]]]:
         """Yield all calls: (instant, name, attempt, parameters)."""

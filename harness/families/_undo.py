@@ -46,10 +46,13 @@ def undone_by(plan: Plan, step: Step) -> tuple[Step, Draft] | None:
     for other, story in reversed(reached(plan)):
         if other.id == step.id or step.id not in story.reached():
             continue
-        draft = failing(plan, story, other)
-        told = plan.told(draft)
-        undone = {each.partition("[")[0] for each in told.expected.last.compensated}
-        if step.id in undone and told.certain:
+        if other.id not in plan.undoing:
+            draft = failing(plan, story, other)
+            told = plan.told(draft)
+            undone = {each.partition("[")[0] for each in told.expected.last.compensated}
+            plan.undoing[other.id] = draft, frozenset(undone if told.certain else ())
+        draft, compensated = plan.undoing[other.id]
+        if step.id in compensated:
             return other, draft
     return None
 

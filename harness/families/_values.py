@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness import data
 from harness.data._picking import several, smallest
 from harness.oracle._document import Fitting, Graph, Step
 from harness.oracle._reading import Names, Node, references_of_template
@@ -217,7 +218,7 @@ def default_input(graph: Graph, children: Mapping[str, Any]) -> dict[str, Any]:
     """Return an input that answers all references, without the document's own defaults."""
     schema = graph.fields.get("input_schema")
     given = graph.fields.get("input") or {}
-    found = smallest(schema) if isinstance(schema, Mapping) else {}
+    found = data.smallest(schema) if isinstance(schema, Mapping) else {}
     found = {**found, **given} if isinstance(found, Mapping) else dict(given)
     whole = _completed(
         graph, list(_asked(graph, children)), "input", found, graph.fits_input, schema
@@ -236,7 +237,7 @@ def default_outputs(graph: Graph, children: Mapping[str, Any]) -> dict[str, Any]
         if step.type not in ("action", "wait"):
             continue
         schema = step.fields.get("schema" if step.type == "wait" else "output_schema")
-        value = smallest(schema) if schema is not None else {}
+        value = data.smallest(schema) if schema is not None else {}
         found[step.id] = _completed(
             graph, asked.get(step.id, ()), step.id, value, step.fits_output, schema
         )

@@ -10,7 +10,7 @@ import attrs
 
 from harness.families._values import strong_references
 from harness.oracle._document import Edge, Graph, Step
-from harness.oracle._reading import Node
+from harness.oracle._reading import Node, references_of
 
 _MOST_AT_ONCE = 24
 _MOST_COMBINATIONS = 3000
@@ -66,14 +66,11 @@ def _with_those(ways: Sequence[Need], asked: Sequence[Sequence[Need]]) -> list[N
 
 def _asked_for(node: Any) -> Iterator[tuple[str, bool]]:
     """Yield the steps about which a condition asks, and whether it asks for what came of them."""
-    if isinstance(node, tuple) and node and node[0] == "ref":
-        if node[1] == "output":
-            yield node[2][0], True
-        elif node[1] == "steps":
-            yield node[2][0], node[2][1] == "output"
-    elif isinstance(node, tuple | list):
-        for each in node:
-            yield from _asked_for(each)
+    for _, root, parts, _ in references_of(node):
+        if root == "output":
+            yield parts[0], True
+        elif root == "steps":
+            yield parts[0], parts[1] == "output"
 
 
 @attrs.define(eq=False)

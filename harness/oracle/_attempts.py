@@ -9,7 +9,7 @@ from typing import Any
 from harness._scenario import Raises, Returns, seconds_of
 from harness.oracle._document import Repeats
 from harness.oracle._state import RUNNING, Attempt, Failure, Run, Unit
-from harness.oracle._world import ANSWER, DEADLINE, SAME, World
+from harness.oracle._world import ANSWER, DEADLINE, ENDLESS, SAME, World
 
 # R24: how long an undo may take if nothing else says so.
 _UNDO_TIMEOUT = 15 * 60.0
@@ -80,6 +80,9 @@ def begin(world: World, run: Run, unit: Unit) -> None:
         number = unit.attempts
     if unit.first_start is None:
         unit.first_start = world.now
+    if world.most_attempts is not None and number > world.most_attempts:
+        world.endless = True
+        world.note_undefined(ENDLESS)
     name = run.prefix + unit.label
     behaviour = world.scenario.behaviour(name, number)
     unit.current = attempt = Attempt(name, number, world.now, behaviour, between=world.stops_one)

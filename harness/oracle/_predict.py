@@ -177,7 +177,7 @@ class _Oracle(Family):
             self.halt_if_over()
             while self.world.step():
                 self.halt_if_over()
-                if self.root.ended and not self.acts:
+                if self.world.endless or (self.root.ended and not self.acts):
                     return ""
         except _Halt as halt:
             return halt.why
@@ -218,26 +218,27 @@ class _Oracle(Family):
 
 
 def predict(
-    document: Document, scenario: Scenario, facts: Facts | None = None
+    document: Document, scenario: Scenario, facts: Facts | None = None, *, most: int | None = None
 ) -> tuple[Phase, Facts]:
     """Return one phase of a scenario, and the facts from which the next one goes on.
 
     Without `facts` that is the first phase, from the start on. Given the facts that the phase
     before has left, or that a history tells (`facts_of`), it goes on from them, and leaves them as
-    they are.
+    they are. With `most` it gives up where something is attempted more often: what it says is then
+    ambiguous.
     """
-    return predict_on(document, scenario, copy.deepcopy(facts))
+    return predict_on(document, scenario, copy.deepcopy(facts), most=most)
 
 
 def predict_on(
-    document: Document, scenario: Scenario, facts: Facts | None = None
+    document: Document, scenario: Scenario, facts: Facts | None = None, *, most: int | None = None
 ) -> tuple[Phase, Facts]:
     """Predict one phase as `predict` does, and use up the facts: whoever needs them copies them."""
     graphs = {name: graph_of(each) for name, each in scenario.workflows.items()}
     graph = graph_of(document)
     graphs.setdefault(graph.id, graph)
     now = 0.0 if facts is None else facts.at
-    world = World(scenario, graphs, now, scenario.limit)
+    world = World(scenario, graphs, now, scenario.limit, most_attempts=most)
     acts = list(scenario.actions if facts is None else facts.acts)
     refusal = _refusal(graph, graphs, scenario) if facts is None else None
     if refusal is not None:
@@ -349,7 +350,9 @@ def _phase(oracle: _Oracle) -> Phase:
     run, world = oracle.root, oracle.world
     calls: dict[float, list[Made]] = {}
     for instant, name, number, parameters in world.calls:
-        near = next((each for each in calls if abs(each - instant) < SAME), instant)
+        # They come in order, so it can only be near the last one.
+        last = next(reversed(calls), instant)
+        near = last if instant - last < SAME else instant
         calls.setdefault(near, []).append((name, number, parameters))
     return Phase(
         status=run.status,
@@ -403,20 +406,20 @@ def _completed(run: Run) -> Iterator[tuple[str, StepRun | Unit]]:
 
 
 def expect(
-    document: Document, scenario: Scenario, facts: Facts | None = None
+    document: Document, scenario: Scenario, facts: Facts | None = None, *, most: int | None = None
 ) -> tuple[Expected, Facts]:
     """Predict all phases of a scenario, or those after `facts`; and the facts that they leave."""
-    return expect_on(document, scenario, copy.deepcopy(facts))
+    return expect_on(document, scenario, copy.deepcopy(facts), most=most)
 
 
 def expect_on(
-    document: Document, scenario: Scenario, facts: Facts | None = None
+    document: Document, scenario: Scenario, facts: Facts | None = None, *, most: int | None = None
 ) -> tuple[Expected, Facts]:
     """Predict all phases as `expect` does, and use up the facts: whoever needs them copies them."""
-    phase, facts = predict_on(document, scenario, facts)
+    phase, facts = predict_on(document, scenario, facts, most=most)
     phases, ambiguous = [phase], facts.ambiguous
     while facts.halt:
-        phase, facts = predict_on(document, scenario, facts)
+        phase, facts = predict_on(document, scenario, facts, most=most)
         phases.append(phase)
         ambiguous += facts.ambiguous
     return Expected(tuple(phases)), attrs.evolve(facts, ambiguous=ambiguous)

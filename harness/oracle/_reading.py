@@ -410,14 +410,20 @@ def pieces_of(text: str, names: Names) -> Sequence[str | Node]:
 # ---- which steps are meant ----
 
 
-def steps_of(node: Any) -> Iterator[str]:
-    """Yield the steps to which the tree of a condition refers."""
+def references_of(node: Any) -> Iterator[Node]:
+    """Yield the references in the tree of a condition."""
     if isinstance(node, tuple) and node and node[0] == "ref":
-        if node[1] in ("output", "steps"):
-            yield node[2][0]
+        yield node
     elif isinstance(node, tuple | list):
         for each in node:
-            yield from steps_of(each)
+            yield from references_of(each)
+
+
+def steps_of(node: Any) -> Iterator[str]:
+    """Yield the steps to which the tree of a condition refers."""
+    for _, root, parts, _ in references_of(node):
+        if root in ("output", "steps"):
+            yield parts[0]
 
 
 def steps_of_template(template: Any, names: Names) -> Iterator[str]:

@@ -284,18 +284,20 @@ def items_go_on(world: World, run: Run, found: StepRun) -> None:
     for unit in found.units:
         if found.first_failure or found.cut_by or run.stopping or run.pause:
             break  # R19, R27: no further item starts
-        under_way = sum(each.status in (RUNNING, PAUSED) for each in found.units)
-        if unit.status == PENDING and under_way < most:
-            if unit.doomed is not None:
-                # R19: it takes no time, and nothing comes after it.
-                fail(world, run, unit, unit.doomed)
+        if unit.status != PENDING:
+            continue
+        if sum(each.status in (RUNNING, PAUSED) for each in found.units) >= most:
+            break
+        if unit.doomed is not None:
+            # R19: it takes no time, and nothing comes after it.
+            fail(world, run, unit, unit.doomed)
+            return
+        if found.step.type == "workflow":
+            world.start_child(run, unit)
+            if found.status in ENDED:
                 return
-            if found.step.type == "workflow":
-                world.start_child(run, unit)
-                if found.status in ENDED:
-                    return
-            else:
-                queue(run, unit)
+        else:
+            queue(run, unit)
     if all(unit.status in ENDED for unit in found.units):
         _end_items(run, found)
     else:

@@ -20,6 +20,9 @@ TIMER, DEADLINE, ANSWER, ACT = range(4)
 # Instants closer together than this are taken for one: they were added up in different orders.
 SAME = 1e-6
 
+# What is undefined where nobody wants to know how it goes on: see `World.most_attempts`.
+ENDLESS = "more attempts than anybody looks at"
+
 
 @attrs.define(eq=False)
 class World:
@@ -48,6 +51,10 @@ class World:
     ticks: list[float] = attrs.field(factory=list)
     # Whether the fact that is worked off is an attempt that was stopped.
     stops_one: bool = False
+    # So many attempts of one step or item are looked at, if there is a limit; and whether there
+    # would have been more.
+    most_attempts: int | None = None
+    endless: bool = False
     # What the oracle does when an attempt has its slot, and when it has ended.
     start: Callable[[Run, Unit], None] = attrs.field(init=False)
     over: Callable[[Run, Unit, Attempt, Failure | None, Any], None] = attrs.field(init=False)

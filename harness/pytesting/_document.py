@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import shlex
 import types
 from collections.abc import Callable, Sequence
@@ -39,7 +41,7 @@ class Document(pytest.Module):
         wanted = None if families is None else [each.strip() for each in families.split(",")]
         try:
             return suite(self.path, options.harness_level, wanted, options.harness_seed)
-        except (trioflow.TrioflowError, ValueError, OSError) as error:
+        except (trioflow.TrioflowError, ValueError, OSError, Warning) as error:
             raise self.CollectError(str(error)) from None
 
     @cached_property
@@ -52,12 +54,12 @@ class Document(pytest.Module):
         if said is not None:
             return said
         given: str = self.config.getini("harness_timeout")
-        try:
-            return float(given)
-        except ValueError:
-            raise self.CollectError(
-                f"harness_timeout = {given!r} in {self.config.inipath}: write seconds, such as 10"
-            ) from None
+        with contextlib.suppress(ValueError):
+            if 0 <= float(given) < math.inf:
+                return float(given)
+        raise self.CollectError(
+            f"harness_timeout = {given!r} in {self.config.inipath}: write seconds, such as 10"
+        )
 
     def _again(self) -> str:
         """Return the command for the test that is running, with the options that made it."""

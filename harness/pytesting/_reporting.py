@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 import pytest
 
+import trioflow
 from harness.reports import Entry, listening, report, write
 from harness.suites._library import Told
 
@@ -29,6 +30,7 @@ class Reporter:
     # What the budget of each document left out, by the path of the document.
     documents: dict[str, Mapping[str, int]] = attrs.field(factory=dict)
     written: list[Path] = attrs.field(factory=list)
+    problems: list[str] = attrs.field(factory=list)
 
     def play(self, scenario: Told, playing: Any) -> str:
         """Play a scenario, which returns what is wrong with it, and note what was seen."""
@@ -47,19 +49,26 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand in what was seen, or write it down."""
+        """Hand in what was seen, or write it down; the session fails if that cannot be done."""
         output: dict[str, str] | None = getattr(session.config, "workeroutput", None)
         if output is not None:
             told = [entry.to_json() for entry in self.entries]
             output[_KEY] = json.dumps({"entries": told, "documents": self.documents})
             return
         for path, left_out in sorted(self.documents.items()):
-            made = report(path, self.entries, left_out=left_out)
-            self.written += write(made, self.folder)
+            try:
+                made = report(path, self.entries, left_out=left_out)
+                self.written += write(made, self.folder)
+            except (trioflow.TrioflowError, ValueError, OSError) as error:
+                said = (error.strerror or error) if isinstance(error, OSError) else error
+                self.problems.append(f"no report on {path} in {self.folder}: {said}")
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say where the reports are."""
-        if self.written:
+        if self.written or self.problems:
             terminalreporter.section("workflow reports")
             for path in self.written:
                 terminalreporter.line(str(path))
+            for problem in self.problems:
+                terminalreporter.line(problem, red=True)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
 import trioflow
-from harness.families import FAMILIES
 from harness.families._plan import Plan
 from harness.families._values import input_references
 from harness.oracle._document import Step
+from harness.reports._certain import surely_unreached
 from harness.reports._doubts import doubts
-from harness.reports._obligations import obligations, why_not_reached, why_not_taken
-from harness.suites._library import read, suite
-from harness.suites._overview import unreached
+from harness.reports._obligations import deciding, why_not_reached, why_not_taken
+from harness.solver._clauses import text_of
+from harness.suites._library import one_by_one, unreached
+from harness.suites._sidecar import sidecar_name
 
 FAULT, NEVER, NOTE = "fault", "never", "note"
 
@@ -43,13 +45,14 @@ class Finding:
 def lint(path: Path) -> list[Finding]:
     """Return what is found in a document; raises `OSError` and `ValueError` if it is not there."""
     try:
-        document, _, children = read(path)
+        plan, told = one_by_one(path)
     except trioflow.DefinitionError as error:
         return faults(path, error)
-    plan = Plan(document, children)
-    made = suite(path, "standard", FAMILIES)
-    doubted = (Finding(NOTE, where, text) for where, text in doubts(plan, made.scenarios))
-    return [*_never(plan, set(unreached(made))), *doubted, *_notes(plan)]
+    # Most documents need none of the scenarios, and few need all: they are made when asked for.
+    one, other = itertools.tee(told)
+    never = _never(plan, set(unreached(plan, one)), sidecar_name(path).name)
+    doubted = (Finding(NOTE, where, text) for where, text in doubts(plan, other))
+    return [*never, *doubted, *_notes(plan)]
 
 
 def faults(path: Path, error: trioflow.DefinitionError) -> list[Finding]:
@@ -63,23 +66,45 @@ def faults(path: Path, error: trioflow.DefinitionError) -> list[Finding]:
     ]
 
 
-def _never(plan: Plan, unreached: set[str]) -> Iterator[Finding]:
+def _never(plan: Plan, unreached: set[str], sidecar: str) -> Iterator[Finding]:
+    sure = surely_unreached(plan) if unreached else frozenset()
     for step in plan.steps:
-        if f"step {step.id}" in unreached:
+        name = f"step {step.id}"
+        if name in unreached:
             why = why_not_reached(plan, step)
-            yield Finding(NEVER, step.id, f"this step is never reached: {why}")
+            if name in sure:
+                yield Finding(NEVER, step.id, f"this step is never reached: {_surely(why)}")
+            else:
+                yield Finding(NOTE, step.id, f"it was never reached: {_perhaps(why, sidecar)}")
     for edge in plan.graph.edges:
-        if f"connection {edge.id}" in unreached:
+        name = f"connection {edge.id}"
+        if name in unreached:
             why = why_not_taken(plan, edge)
-            yield Finding(NEVER, edge.id, f"this branch can never be taken: {why}")
-    for each in obligations(plan, crashes=False):
-        kind, subject, what = each.key
+            if name in sure:
+                yield Finding(NEVER, edge.id, f"this branch can never be taken: {_surely(why)}")
+            else:
+                yield Finding(NOTE, edge.id, f"it was never taken: {_perhaps(why, sidecar)}")
+    for edge in plan.graph.edges:
+        if edge.condition is not None and plan.decide(edge, False) is None:
+            why = f"nothing was found that makes {text_of(edge.condition)} false"
+            yield Finding(NOTE, edge.id, f"this branch is always taken: {why}")
+    for each in deciding(plan):
+        _, subject, what = each.key
         whole = f"connection {subject}" in unreached or f"step {subject}" in unreached
-        if each.never and kind == "clause" and not whole:
+        if each.never and not whole:
             why = each.never.removeprefix(f"{what} never decides: ")
             yield Finding(NOTE, subject, f"{what} never decides anything: {why}")
-        elif each.never and kind == "connection" and what == "dead":
-            yield Finding(NOTE, subject, f"this branch is always taken: {each.never}")
+
+
+def _surely(why: str) -> str:
+    return why.replace("nothing was found that makes", "nothing makes")
+
+
+def _perhaps(why: str, sidecar: str) -> str:
+    """Return why something was not reached, and what to do if it can be: nobody knows that."""
+    if why.startswith("nothing was found"):
+        return f"{why}; if there is such data, give it in {sidecar} under [values.NAME]"
+    return why.replace("can never be taken", "was never taken").replace("never runs", "never ran")
 
 
 def _notes(plan: Plan) -> Iterator[Finding]:

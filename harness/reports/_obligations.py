@@ -79,7 +79,7 @@ def obligations(plan: Plan, *, crashes: bool = True) -> Iterator[Obligation]:
     yield from _ends(plan)
     yield from _steps(plan)
     yield from _connections(plan)
-    yield from _clauses(plan)
+    yield from deciding(plan)
     yield from _faults(plan)
     for step in _reachable(plan):
         if step.type == "wait":
@@ -167,6 +167,7 @@ def _skipped(plan: Plan) -> set[str]:
 
 
 def _connections(plan: Plan) -> Iterator[Obligation]:
+    skipped: set[str] | None = None
     for edge in plan.graph.edges:
         # What always goes well can only be taken.
         never = why_not_taken(plan, edge)
@@ -176,17 +177,22 @@ def _connections(plan: Plan) -> Iterator[Obligation]:
         if story is not None or edge.condition is not None:
             why = "" if story else f"nothing was found that makes {_condition(edge)} false"
             yield Obligation(("connection", edge.id, "dead"), why)
-        elif edge.on != "always" and source.id in _skipped(plan):
+        elif edge.on != "always":
             # R2: only `always` is decided by its condition where the source is SKIPPED.
-            yield Obligation(("connection", edge.id, "dead"))
+            skipped = _skipped(plan) if skipped is None else skipped
+            if source.id in skipped:
+                yield Obligation(("connection", edge.id, "dead"))
 
 
-def _clauses(plan: Plan) -> Iterator[Obligation]:
+def deciding(plan: Plan) -> Iterator[Obligation]:
+    """Yield what the clauses of all conditions owe: each decides once, alone if that can be."""
     # Whoever waits for `success` is not asked when it is SKIPPED.
     known = {edge.id: edge.source for edge in plan.graph.edges if edge.on != "always"}
-    for name, condition, reached in conditions_of(plan):
+    conditions = list(conditions_of(plan))
+    all_skipped = _skipped(plan) if conditions else set[str]()
+    for name, condition, reached in conditions:
         solver = Solver([condition], world_of(plan.graph, Need()))
-        skipped = _skipped(plan) - {known.get(name)}
+        skipped = all_skipped - {known.get(name)}
         clauses = zip(Condition.of(condition).clauses, solver.clauses, solver.pairs(), strict=True)
         for node, clause, pair in clauses:
             never = "" if reached else NEVER_ASKED

@@ -14,7 +14,7 @@ import attrs
 from harness._scenario import Scenario
 from harness.families._plan import Plan
 from harness.oracle._conditions import Absent, Scope, evaluate, resolve
-from harness.oracle._document import Step
+from harness.oracle._document import Graph, Step
 from harness.oracle._predict import expect
 from harness.oracle._reading import Names, Node, Wrong
 from harness.oracle._state import COMPLETED, FAILED, SKIPPED, Run
@@ -36,8 +36,10 @@ def skipped_references(plan: Plan, scenarios: Iterable[Scenario]) -> Iterator[tu
     """Yield the references that lack a value because their step was skipped: where, and why."""
     wanted = _wanted(plan)
     found = dict[_Lacking, None]()
-    for scenario in scenarios:
-        if scenario.expected is None or not wanted:
+    remaining = iter(scenarios)
+    # None is asked for when nothing is left to be seen: to make one takes time.
+    while wanted and (scenario := next(remaining, None)) is not None:
+        if scenario.expected is None:
             continue
         statuses = scenario.expected.last.steps
         skipped = {step for step, status in statuses.items() if status == SKIPPED}
@@ -54,11 +56,28 @@ def skipped_references(plan: Plan, scenarios: Iterable[Scenario]) -> Iterator[tu
 
 def _wanted(plan: Plan) -> set[tuple[str, str]]:
     """Return what refers to which step and does not allow for its absence."""
-    found = set()
+    found, skipped = set(), _may_be_skipped(plan.graph)
     for each in references(plan.graph):
         asked = _asked(each)
-        if asked and not each.node[3]:
+        if asked in skipped and not each.node[3]:
             found.add((each.where, asked))
+    return found
+
+
+def _may_be_skipped(graph: Graph) -> set[str]:
+    """Return the steps that may be SKIPPED by their shape: of others no scenario is looked at."""
+    found = {step.id for step in graph.steps.values() if step.condition is not None}
+    goes_on = graph.on_failure != "cancel"
+    before = -1
+    while before != len(found):
+        before = len(found)
+        for edge in graph.edges:
+            # R2, R21: a failure that stops nothing lets the other connections be dead.
+            handled = goes_on or any(each.on != "success" for each in graph.out_of(edge.source))
+            tolerant = graph.steps[edge.source].tolerant
+            plain = edge.on == "success" and not (edge.conditional or edge.default)
+            if not plain or edge.source in found or (handled and not tolerant):
+                found.add(edge.target)
     return found
 
 

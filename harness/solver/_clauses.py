@@ -128,6 +128,9 @@ def text_of(node: Node, power: int = 0) -> str:
             text = path_text(node[1], node[2])
             return f"${{{text}?}}" if node[3] else text
         case "at":
+            found = plain(node)
+            if found[0] == "ref":
+                return text_of(found)
             return f"{text_of(node[1], 9)}[{text_of(node[2])}]"
         case "list":
             return f"[{', '.join(map(text_of, node[1]))}]"

@@ -9,6 +9,7 @@ import attrs
 
 from harness.data import CannotGenerate, is_fitting
 from harness.data._instances import key_of
+from harness.data._schemas import NAME_ONE
 from harness.oracle._conditions import Scope
 from harness.oracle._reading import Node
 from harness.solver._clauses import OUTCOMES, Condition, outcome_of
@@ -111,7 +112,8 @@ class Search:
             return solution
         reason = f"no candidate of {self._tried} reached it ({wanted})"
         if self._problem is not None:
-            reason += f"; with one of them {self._problem}"
+            problem = str(self._problem).removesuffix(f"; {NAME_ONE}")
+            reason += f"; with one of them {problem}"
         return Unreachable(reason, self._tried, True)
 
     def _begin(self) -> None:

@@ -42,7 +42,8 @@ def check(scenario: Scenario, *, actions: Any = ()) -> None:
 
     Expected is what the scenario says itself, and what the oracle predicts; of one that dies at a
     write, what its history then asks for. Raises `Mismatch`, with what differs and whose fault it
-    may be, the command that plays it again, and a picture of what happened when.
+    may be, the command that plays it again, and a picture of what happened when; also if nothing
+    can happen any more, with all that waits.
 
     `actions` are functions marked with `trioflow.action`, and modules of such: they are called for
     real wherever the script lets an attempt return. Then the oracle predicts from what they did,
@@ -59,7 +60,10 @@ def check(scenario: Scenario, *, actions: Any = ()) -> None:
         differs = scenario.outcome.differs(predicted)
         if differs:
             raise Mismatch(_disagreement(scenario, differs))
-    observed = observe(scenario, actions=actions)
+    try:
+        observed = observe(scenario, actions=actions)
+    except playing.Deadlock as deadlock:
+        raise Mismatch(_stands_still(scenario, deadlock, real=bool(actions))) from None
     try:
         if observed.behaviours:
             judge(scenario, observed)
@@ -103,6 +107,11 @@ def _keeps_the_rules(scenario: Scenario, observed: Observed) -> None:
 
 
 # ---- what is said of a failure ----
+
+
+def _stands_still(scenario: Scenario, deadlock: playing.Deadlock, *, real: bool) -> str:
+    said = f"{scenario.id}: {scenario.why}".rstrip(": ")
+    return "\n\n".join(filter(None, (f"{said}\n{deadlock}", again_by(scenario, real=real))))
 
 
 def _difference(scenario: Scenario, observed: Observed, mismatch: Mismatch) -> str:

@@ -19,7 +19,7 @@ from harness.suites._words import usual_of
 
 
 class NotOurs(ValueError):
-    """A file stands in the way that no generator has written."""
+    """A file stands in the way that no generator has written, or for another document."""
 
 
 @attrs.frozen
@@ -73,13 +73,14 @@ def _typed(path: Path) -> str:
     return path.as_posix()
 
 
-def text_at(path: Path) -> str:
-    """Return the text of a generated module; nothing if there is none yet.
+def text_at(path: Path, document: Path) -> str | None:
+    """Return the text of the generated module for a document; None if there is none yet.
 
-    Raises `NotOurs` for a file that was not generated, and `OSError`.
+    Raises `NotOurs` for a file that was not generated, or was for another document that is still
+    there, and `OSError`.
     """
     if not path.exists():
-        return ""
+        return None
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError:
@@ -88,7 +89,28 @@ def text_at(path: Path) -> str:
         raise NotOurs(
             f"{path} was not generated, so it is left alone: move it, or give another folder"
         )
+    other = _document_of(text, path)
+    if other is not None and other.is_file() and not other.samefile(document):
+        raise NotOurs(
+            f"{path} is the module of {_typed(other)}, so it is left alone: "
+            "rename one of the documents, or give another folder"
+        )
     return text
+
+
+def _document_of(text: str, path: Path) -> Path | None:
+    """Return the document that a module says it is for, as far as it says so."""
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        return None
+    for node in body:
+        match node:
+            case ast.Assign(
+                value=ast.Call(func=ast.Name("workflow"), args=[ast.Constant(str(named)), *_])
+            ):
+                return (path.parent.resolve() / named).resolve()
+    return None
 
 
 # ---- what has changed ----
@@ -126,15 +148,16 @@ def scenarios_in(text: str) -> dict[str, str]:
     return found
 
 
-def drift(before: str, after: str) -> Iterator[str]:
+def drift(before: str | None, after: str) -> Iterator[str]:
     """Yield in lines what a module says otherwise than another: added, removed, changed.
 
     First what the document says and how it ends, line by line; then each scenario.
     """
-    if is_same(before, after):
+    if before is None or not before.strip():
+        what = "not there" if before is None else "empty"
+        yield f"it is {what}; it would have {len(scenarios_in(after)) - 1} tests"
         return
-    if not before:
-        yield f"it is not there; it would have {len(scenarios_in(after)) - 1} tests"
+    if is_same(before, after):
         return
     try:
         old = scenarios_in(before)

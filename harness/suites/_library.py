@@ -7,24 +7,27 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import attrs
 
 from harness._scenario import AfterWrite, BeforeWrite, Crash, Scenario
 from harness.families import FAMILIES
-from harness.families._cases import LEVELS, SMOKE, Case
+from harness.families._cases import LEVELS, SMOKE, STANDARD, Case
 from harness.families._plan import Plan
 from harness.families._spending import in_turn, spread
-from harness.families._stories import Story
+from harness.families._stories import Draft, Story
 from harness.suites._crashes import DOWN, MOST, carriers, moments_of
 from harness.suites._naming import invented
+from harness.suites._progress import looked_at
 from harness.suites._reading import Source, read
 from harness.suites._sidecar import Sidecar, cases_of, read_sidecar, reasons
 from harness.suites._telling import Outcome, outcome_of, tell
 
 BUDGET = 2_000
 _NO_END = 1_000_000
+_RAN = ("COMPLETED", "FAILED", "RUNNING", "PAUSED")
 
 
 @attrs.frozen
@@ -54,9 +57,10 @@ class Suite:
     """The scenarios of a document, and what it does not have.
 
     `skipped` are those that the sidecar of the document does not want played. `left_out` counts by
-    family what the budget did not allow, `uncertain` is what is left out because two things happen
-    at one instant in any order. `unreachable` are the steps and connections for which no data was
-    found, `invented` the places to which only references lead, and no schema.
+    family what the budget did not allow, `uncertain` is what is left out because nobody can say
+    what comes of it, and `doubts` are the reasons, by id. `unreachable` are the steps and
+    connections for which no data was found, `invented` the places to which only references lead,
+    and no schema.
     """
 
     scenarios: tuple[Told, ...]
@@ -66,6 +70,7 @@ class Suite:
     uncertain: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
     invented: tuple[str, ...] = ()
+    doubts: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def scenarios(
@@ -132,7 +137,7 @@ class _Maker:
     # The script of each scenario, and the id under which it is told.
     scripts: dict[str, str] = attrs.field(factory=dict)
     left_out: Counter[str] = attrs.field(factory=Counter)
-    uncertain: list[str] = attrs.field(factory=list)
+    uncertain: dict[str, str] = attrs.field(factory=dict)
     # What has the script of another, which is told in its place.
     same: dict[str, str] = attrs.field(factory=dict)
 
@@ -142,7 +147,8 @@ class _Maker:
         families = [each for each in FAMILIES if self._wants(each)]
         cases = in_turn(self.plan, families, self.level, self.budget)
         smoke = [each for each in cases if each[1].level == SMOKE]
-        for family, case in smoke:
+        for number, (family, case) in enumerate(smoke):
+            looked_at(number, len(cases))
             self.add(family, case)
         carrying: tuple[Told, ...] = ()
         if self.level > 0 and self._wants("crash"):
@@ -152,7 +158,8 @@ class _Maker:
             share = min(left, max(left - len(cases) + len(smoke), self.budget // 10))
             for number, carrier in enumerate(carrying):
                 share -= self._crashes(carrier, share // (len(carrying) - number))
-        for family, case in cases[len(smoke) :]:
+        for number, (family, case) in enumerate(cases[len(smoke) :], len(smoke)):
+            looked_at(number, len(cases))
             self.add(family, case)
         order = [*families, "crash"]
         self.found = dict(sorted(self.found.items(), key=lambda each: order.index(each[1].family)))
@@ -160,14 +167,6 @@ class _Maker:
         for case in own:
             self._add_own(case)
         why = self._why_skipped(carrying)
-        unreachable = [
-            f"step {step.id}" for step in self.plan.steps if self.plan.reach(step.id) is None
-        ]
-        unreachable += [
-            f"connection {edge.id}"
-            for edge in self.plan.graph.edges
-            if self.plan.decide(edge, True) is None
-        ]
         return Suite(
             tuple(each for each in self.found.values() if each.id not in why),
             tuple(each for each in carrying if each.id not in why),
@@ -178,8 +177,9 @@ class _Maker:
             ),
             dict(self.left_out),
             tuple(self.uncertain),
-            tuple(unreachable),
+            unreached(self.plan, self.found.values()),
             invented(self.plan),
+            dict(self.uncertain),
         )
 
     def _wants(self, family: str) -> bool:
@@ -212,7 +212,7 @@ class _Maker:
         if story.certain:
             self._keep(name, "ok", case, story)
         else:
-            self.uncertain.append(name)
+            self.uncertain[name] = story.doubt
 
     def add(self, family: str, case: Case) -> None:
         """Tell a case to its end, unless that was told already."""
@@ -222,7 +222,7 @@ class _Maker:
             return
         story = self.plan.told(case.draft)
         if not story.certain:
-            self.uncertain.append(name)
+            self.uncertain[name] = story.doubt
             return
         script = script_of(story.scenario)
         same = self.scripts.get(script)
@@ -278,6 +278,53 @@ class _Maker:
             made = crashed(carrier, moment)
             self.found[made.id] = made
         return len(kept)
+
+
+def unreached(plan: Plan, scenarios: Iterable[Scenario]) -> tuple[str, ...]:
+    """Return the steps and connections that nobody found a way to, and no scenario comes to.
+
+    Some are reached only because of something that is not searched for, as a step that asks which
+    items have failed. Scenarios are only asked for as long as something is missing.
+    """
+    missing = [f"step {step.id}" for step in plan.steps if plan.reach(step.id) is None]
+    missing += [
+        f"connection {edge.id}" for edge in plan.graph.edges if plan.decide(edge, True) is None
+    ]
+    remaining = iter(scenarios)
+    while missing and (scenario := next(remaining, None)) is not None:
+        for phase in scenario.expected.phases if scenario.expected else ():
+            found = {f"step {step}" for step, status in phase.steps.items() if status in _RAN}
+            found |= {f"connection {edge}" for edge, v in phase.connections.items() if v == "taken"}
+            missing = [each for each in missing if each not in found]
+    return tuple(missing)
+
+
+def one_by_one(workflow: Source) -> tuple[Plan, Iterator[Scenario]]:
+    """Return the plan of a workflow, and the scenarios of its standard suite, made when asked for.
+
+    Each has its expectation, but no id yet; no process dies in them, and neither does a budget end
+    them, nor does the sidecar leave any out. Raises what `suite` raises.
+    """
+    document, name, children = read(workflow)
+    sidecar = read_sidecar(name) if name else Sidecar()
+    plan = Plan(document, children)
+    if sidecar.skip:
+        # Whether its patterns mean anything is known only of the whole suite.
+        maker = _Maker(plan, STANDARD, frozenset(FAMILIES), 0, BUDGET, name, sidecar)
+        made = maker.made()
+        return plan, iter((*made.scenarios, *made.skipped))
+    own = [case.draft for case in cases_of(sidecar, plan)]
+    return plan, _told_one_by_one(plan, own)
+
+
+def _told_one_by_one(plan: Plan, own: Sequence[Draft]) -> Iterator[Scenario]:
+    cases = (case for family in FAMILIES.values() for case in family(plan))
+    drafts = chain(own, (case.draft for case in cases if case.level <= STANDARD))
+    for number, draft in enumerate(drafts):
+        looked_at(number, 0)
+        story = plan.told(draft)
+        if story.certain:
+            yield attrs.evolve(story.scenario, expected=story.expected)
 
 
 def crashed(carrier: Told, moment: AfterWrite | BeforeWrite) -> Told:
@@ -343,9 +390,11 @@ __all__ = (
     "Told",
     "crashed",
     "family_of",
+    "one_by_one",
     "read",
     "scenarios",
     "script_of",
     "seed_of",
     "suite",
+    "unreached",
 )

@@ -19,7 +19,6 @@ from harness.suites._telling import Outcome, table
 _WIDTH = 96
 # A table needs all that a line may have.
 _WIDEST = 100
-_RAN = ("COMPLETED", "FAILED", "RUNNING", "PAUSED")
 # Fields of a step that change what becomes of it, and how they are told.
 _LIMITS = (
     ("timeout", "timeout {}"),
@@ -62,14 +61,21 @@ def overview(suite: Suite, usual: Told, title: str) -> Iterator[str]:
     if suite.left_out:
         left = ", ".join(f"{count} of {family}" for family, count in suite.left_out.items())
         yield from _wrapped(f"left out, for want of a budget: {left}")
-    if suite.uncertain:
-        names = ", ".join(suite.uncertain)
-        yield from _wrapped(f"left out, because two things coincide: {names}")
+    for reason, names in doubted(suite).items():
+        yield from _wrapped(f"left out, because {reason}: {', '.join(names)}")
     never = unreached(suite)
     if never:
         yield from _wrapped(f"never reached: {', '.join(never)}")
     if suite.invented:
         yield from _wrapped(invented_text(suite.invented))
+
+
+def doubted(suite: Suite) -> dict[str, list[str]]:
+    """Return what is left out because nobody can say what comes of it: ids by the reason."""
+    found: dict[str, list[str]] = {}
+    for name, doubt in suite.doubts.items():
+        found.setdefault(doubt.partition(": ")[0], []).append(name)
+    return found
 
 
 def _because(told: Told) -> str:
@@ -99,19 +105,8 @@ def _skipped(suite: Suite) -> Iterator[str]:
 
 
 def unreached(suite: Suite) -> list[str]:
-    """Return the steps and connections that nobody has found a way to, and no scenario comes to.
-
-    Some are reached only because of something that is not searched for, as a step that asks which
-    items have failed.
-    """
-    reached = set[str]()
-    for each in suite.scenarios:
-        for phase in each.expected.phases if each.expected else ():
-            reached |= {f"step {step}" for step, found in phase.steps.items() if found in _RAN}
-            reached |= {
-                f"connection {edge}" for edge, v in phase.connections.items() if v == "taken"
-            }
-    return [each for each in suite.unreachable if each not in reached]
+    """Return the steps and connections that nobody has found a way to, and no scenario comes to."""
+    return list(suite.unreachable)
 
 
 def _wrapped(text: str) -> Sequence[str]:

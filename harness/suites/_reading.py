@@ -36,7 +36,8 @@ def read(
     while pending:
         for each in sorted(_children_of(pending.pop())):
             if each not in children:
-                what = f"the document of workflow {each!r} is needed, too"
+                looked = f"no *{', *'.join(_ENDINGS)} beside it has this id" if name else "give it"
+                what = f"the document of workflow {each!r} is needed, too: {looked}"
                 raise ValueError("\n".join([what, *unread]))
             if each not in needed and each != document["id"]:
                 trioflow.load_workflow(children[each])
@@ -66,7 +67,7 @@ def _document(workflow: Source) -> tuple[Mapping[str, Any], str]:
         return json.loads(text), ""
     if text.endswith((".yaml", ".yml")):
         return loaded.document, text
-    return json.loads(Path(text).read_text("utf-8")), text
+    return json.loads(Path(text).read_text("utf-8-sig")), text
 
 
 def _children_of(document: Mapping[str, Any]) -> set[str]:

@@ -11,7 +11,7 @@ from harness.families._plan import Plan
 from harness.families._values import at
 from harness.oracle._conditions import path_text
 from harness.oracle._document import Graph, Step
-from harness.oracle._reading import Names, Node, references_of_template
+from harness.oracle._reading import Names, Node, references_of, references_of_template
 from harness.solver._clauses import plain, text_of
 
 # Stands in a path for whichever item of a list.
@@ -78,17 +78,8 @@ def _of_template(
 
 
 def _of_condition(where: str, condition: Node | None, step: Step | None = None) -> Iterator[Any]:
-    for node in nodes_of(plain(condition)):
+    for node in references_of(plain(condition)):
         yield Reference(where, text_of(node), node, step)
-
-
-def nodes_of(node: Any) -> Iterator[Node]:
-    """Yield the references in the tree of a condition."""
-    if isinstance(node, tuple) and node and node[0] == "ref":
-        yield node
-    elif isinstance(node, tuple | list):
-        for each in node:
-            yield from nodes_of(each)
 
 
 # ---- what it leads to ----

@@ -98,15 +98,19 @@ def read_sidecar(document: str | os.PathLike[str]) -> Sidecar:
     """
     path = sidecar_name(document)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         return Sidecar()
     except UnicodeDecodeError as error:
         raise SidecarError([f"it is not UTF-8: {error}"], str(path)) from None
+    except OSError as error:
+        raise SidecarError([f"it cannot be read: {error.strerror}"], str(path)) from None
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SidecarError([f"it is not TOML: {error}"], str(path)) from None
+    except RecursionError:
+        raise SidecarError(["its values are nested too deeply to be read"], str(path)) from None
     reader = _Reader()
     values = reader.read(found)
     if reader.problems:

@@ -414,7 +414,7 @@ def test_lint_says_what_can_never_be(capsys: pytest.CaptureFixture[str]) -> None
     path = ROOT / "tests/fixtures/branches.workflow.json"
     assert 1 == run("lint", path)
     out = capsys.readouterr().out.splitlines()
-    why = "nothing was found that makes read.count > 5 and read.count < 3 true"
+    why = "nothing makes read.count > 5 and read.count < 3 true"
 
     assert [
         f"{path}: never: this step is never reached: read->never can never be taken",

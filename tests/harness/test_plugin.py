@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_read_is_not_ours(
         (
             "a.workflow.json",
             '{"id": "a", "steps": [{"id": "b", "type": "workflow", "workflow": "c"}]}',
-            ["the document of workflow 'c' is needed, too"],
+            ["the document of workflow 'c' is needed, too: no *.workflow.json, *"],
         ),
     ),
     ids=str,
