@@ -318,18 +318,10 @@ class Plan:
         if step in self.base.reached():
             return self.base
         if step not in self._ways:
-            found = self._on_its_way(step) or self._behind_a_failed_item(step)
-            self._ways[step] = found or self._beside(step)
+            ways = self.ways.run(self.graph.steps[step])
+            found = self._first(ways, lambda story: step in story.reached())
+            self._ways[step] = found or self._behind_a_failed_item(step)
         return self._ways[step]
-
-    def _on_its_way(self, step: str) -> Story | None:
-        ways = self.ways.run(self.graph.steps[step])
-        return self._first(ways, lambda story: step in story.reached())
-
-    def _beside(self, step: str) -> Story | None:
-        """Return a story that was made for another step, and in which this one runs as well."""
-        stories = (self._on_its_way(other.id) for other in self.steps if other.id != step)
-        return next((story for story in stories if story and step in story.reached()), None)
 
     def _behind_a_failed_item(self, step: str) -> Story | None:
         """Return a story in which the step runs because an item of another one has failed."""

@@ -176,7 +176,7 @@ def test_more_items_are_like_the_last_one_and_fewer_are_the_first_ones() -> None
     assert fewer == (("input", ("names",)), given["names"][:1])
 
 
-def test_a_step_that_runs_in_the_story_of_another_one_is_reached() -> None:
+def test_a_step_that_needs_what_is_not_on_the_usual_way_is_reached() -> None:
     document = workflow(
         ASK,
         {"id": "note", "action": "t.note", "parameters": {"said": "${approval.ok}"}},
