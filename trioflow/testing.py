@@ -52,7 +52,7 @@ async def open_engine(
     store: str | Store = "memory:",
     *,
     actions: Any = (),
-    workflows: Iterable[Source] = (),
+    workflows: Iterable[Source] | Source = (),
     max_concurrent_steps: int = DEFAULT_LIMIT,
     recover: bool = True,
     secrets: Secrets | None = None,

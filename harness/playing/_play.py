@@ -108,7 +108,8 @@ class Player:
         more = True
         while more:
             more = await self._with_an_engine()
-            await trio.sleep(self._down if more else 0)
+            if more:
+                await trio.sleep(self._down)
         await self._judge_head()
         histories = await every_history(self.histories)
         self.actors.witness.look_at_histories(histories)

@@ -137,9 +137,13 @@ class Histories:
     # What is known of each, and how often had been written when it was last looked for more.
     _read: dict[str, list[Event]] = attrs.field(factory=dict, init=False)
     _looked: dict[str, int] = attrs.field(factory=dict, init=False)
+    _heads: dict[tuple[Any, ...], list[Head]] = attrs.field(factory=dict, init=False)
 
     async def heads(self, **wanted: Any) -> list[Head]:
-        return await self.disk.heads(**wanted)
+        key = (len(self.written), *sorted(each for each in wanted.items() if each[1] is not None))
+        if key not in self._heads:
+            self._heads[key] = await self.disk.heads(**wanted)
+        return self._heads[key]
 
     async def read(self, execution_id: str, after: int = 0) -> list[Event]:
         known = self._read.setdefault(execution_id, [])

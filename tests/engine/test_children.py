@@ -253,7 +253,9 @@ async def test_workflows_come_from_values_files_and_folders(
     (folder / "notes.json").write_text("no workflow")
     single = tmp_path / "any.json"
     single.write_text(json.dumps({**CHILD.document, "id": "single"}))
-    for source in ([folder], [str(folder)], [folder / "child.workflow.json", single]):
+    several: list[Any] = [[folder], [str(folder)], [folder / "child.workflow.json", single]]
+    # One of them alone will do.
+    for source in (*several, folder, str(folder), CHILD, CHILD.document, [CHILD.document]):
         async with open_engine(actions=actions, workflows=source) as engine:
             assert {"call": 5} == await engine.run(parent())
     async with open_engine(actions=actions, workflows=[single]) as engine:
@@ -261,9 +263,14 @@ async def test_workflows_come_from_values_files_and_folders(
     with pytest.raises(trioflow.InvalidRequest, match="no workflow in the folder"):
         async with open_engine(workflows=[tmp_path]):
             pass  # pragma: no cover
-    with pytest.raises(trioflow.DefinitionError, match="there is no file"):
-        async with open_engine(workflows=["nobody.json"]):
-            pass  # pragma: no cover
+    for missing in (["nobody.json"], "nobody.json"):
+        with pytest.raises(trioflow.DefinitionError, match=r'no file "nobody\.json"'):
+            async with open_engine(workflows=missing):
+                pass  # pragma: no cover
+    for wrong in ([3], 3, None, b"x", [None]):
+        with pytest.raises(trioflow.InvalidRequest, match="is no workflow: give a Workflow, a doc"):
+            async with open_engine(workflows=wrong):  # type: ignore[arg-type]
+                pass  # pragma: no cover
     with pytest.raises(trioflow.InvalidRequest, match="two workflows 'child'"):
         async with open_engine(
             workflows=[CHILD, trioflow.load_workflow({**CHILD.document, "name": "x"})]

@@ -392,6 +392,23 @@ async def test_of_a_store(autojump_clock: Any, actions: list[Any], store: Memory
     assert 3 == found.to_json()["workflows"]["chain"]["steps"]["a"]["duration"]["count"]
 
 
+@pytest.mark.parametrize("page", (1, 2, 3, 4))
+async def test_of_a_store_of_several_pages(
+    autojump_clock: Any,
+    actions: list[Any],
+    store: MemoryStore,
+    monkeypatch: pytest.MonkeyPatch,
+    page: int,
+) -> None:
+    monkeypatch.setattr(module, "_PAGE", page)
+    async with open_engine(store, actions=actions) as engine:
+        for _ in range(4):
+            await engine.run(chain("a"))
+
+    found = [(await statistics_of(store, limit=limit)).workflows for limit in (9, 4, 3, 1)]
+    assert [4, 4, 3, 1] == [each["chain"].completed for each in found]
+
+
 async def test_of_an_empty_store(store: MemoryStore) -> None:
     found = await statistics_of(store)
 

@@ -111,6 +111,10 @@ class Child:
             if self._wishes:
                 await self._carry_out(execution, self._wishes.pop(0))
                 continue
+            if execution._too_large is not None:
+                # Nobody will ever hear of its end.
+                self._parent.lose(execution._too_large)
+                return
             await self._wait(execution)
         state = execution._machine.state
         self._parent.tell(

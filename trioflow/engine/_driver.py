@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -62,8 +62,10 @@ class Driver:
         self.machine = machine
         self.head = head
         self.stopped = trio.Event()
-        # Whether it stopped because there is nothing to do (until its machine's deadline).
+        # Whether it stopped because there is nothing to do (until its machine's deadline), or
+        # because what has happened cannot be recorded.
         self.parked = False
+        self.too_large: TooLarge | None = None
         self._engine = engine
         self._publish = publish
         self._inbox: list[f.Fact | Request] = []
@@ -209,7 +211,7 @@ class Driver:
             stored = await self._engine.store.head(self.head.id)
             if stored is not None and self.head.seq > 0:
                 if (stored.owner, stored.fence) != (self.head.owner, self.head.fence):
-                    self._lose(Conflict(self.head.id, stored.seq, stored.seq), [])
+                    self.lose(Conflict(self.head.id, stored.seq, stored.seq))
                 elif stored.seq > self.head.seq:
                     await self._rebuild(stored)
         inbox, self._inbox = self._inbox, []
@@ -327,7 +329,7 @@ class Driver:
             await self._refuse(error, inbox, stored)
             return
         if (stored.owner, stored.fence) != (self.head.owner, self.head.fence):
-            self._lose(error, inbox)
+            self.lose(error, inbox)
             return
         await self._rebuild(stored)
         self._inbox = [*inbox, *self._inbox]
@@ -345,7 +347,7 @@ class Driver:
             if stored is not None:
                 await self._rebuild(stored)
                 del self._inbox[0]
-            self._lose(error, inbox)
+            self.lose(error, inbox)
             return
         if stored is not None and self.head.seq > 0:
             # First, so that nobody who is refused sees what was refused.
@@ -378,7 +380,10 @@ class Driver:
         self._inbox.insert(0, f.Check(self._engine.now()))
         self._wake.set()
 
-    def _lose(self, error: Conflict | TooLarge, inbox: list[f.Fact | Request]) -> None:
+    def lose(self, error: Conflict | TooLarge, inbox: Iterable[f.Fact | Request] = ()) -> None:
+        """Stop here: somebody else has it, or what has happened cannot be recorded."""
+        if isinstance(error, TooLarge):
+            self.too_large = error
         self._engine.logger.warning(
             "execution %s: %s; it is stopped here",
             self.head.id,

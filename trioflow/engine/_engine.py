@@ -536,7 +536,7 @@ class Engine:
         if self._nursery is None or self._leaving.is_set():
             raise EngineLeft("the engine is not open")
         driver = Driver(self, execution._machine, execution._head, execution._publish)
-        execution._driver = driver
+        execution._driver, execution._too_large = driver, None
         self._drivers[execution.id] = driver
         self._nursery.start_soon(self._drive_to_its_end, execution, driver)
         return driver
@@ -548,7 +548,7 @@ class Engine:
             if self._drivers.get(execution.id) is driver:
                 del self._drivers[execution.id]
                 self.counters.forget(execution.id)
-            execution._driver = None
+            execution._driver, execution._too_large = None, driver.too_large
             execution._wake()
         due = driver.machine.deadline
         if due is not None and not self._leaving.is_set() and driver.parked:

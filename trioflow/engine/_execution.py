@@ -21,6 +21,7 @@ from trioflow.errors import (
     ExecutionFailed,
     ExecutionNotFound,
     InvalidRequest,
+    TooLarge,
 )
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
@@ -143,6 +144,8 @@ class Execution:
         # The history was read after the head, and may know more.
         self._status = machine.state.status
         self._driver: Driver | None = None
+        # Why the last driver has stopped, if what comes next cannot be recorded.
+        self._too_large: TooLarge | None = None
         self._changed = trio.Event()
         # The handles of its children, so that what they wait for can be looked up.
         self._relatives: list[Execution] = []
@@ -252,7 +255,9 @@ class Execution:
     async def result(self) -> Any:
         """Wait for the end, through pauses, and return the workflow's output.
 
-        Cancelling this stops only the waiting. Raises `ExecutionFailed` or `ExecutionCancelled`.
+        Cancelling this stops only the waiting. Raises `ExecutionFailed` or `ExecutionCancelled`;
+        `TooLarge` if it cannot come to an end, since what comes next of it, or of a child, is too
+        large to be recorded: then it stays as it is, and can be cancelled.
         """
         await trio.lowlevel.checkpoint()
         while self._status not in ENDED:
@@ -284,6 +289,8 @@ class Execution:
     async def _wait_change(self) -> None:
         if self._driver is not None:
             await self._changed.wait()
+        elif (error := self._too_large) is not None:
+            raise TooLarge(error.execution_id, error.size, error.limit)
         else:
             await self._engine.store.changed(self.id, self._head.seq)
             await self.refresh()

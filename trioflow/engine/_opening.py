@@ -27,7 +27,7 @@ async def open_engine(
     store: str | Store = "memory:",
     *,
     actions: Any = (),
-    workflows: Iterable[Source] = (),
+    workflows: Iterable[Source] | Source = (),
     max_concurrent_steps: int = DEFAULT_LIMIT,
     recover: bool = True,
     secrets: Secrets | None = None,
@@ -44,8 +44,8 @@ async def open_engine(
         functions and modules: what steps call by name. Those of `workflows` (values made in
         Python) need not be listed.
     workflows
-        what steps of type ``workflow`` start: values, files, and folders of ``*.workflow.json`` (or
-        ``.yaml``) files.
+        what steps of type ``workflow`` start: values, documents, files, and folders of
+        ``*.workflow.json`` (or ``.yaml``) files; one of these, or several.
     max_concurrent_steps
         how many attempts run at once, over all executions.
     recover
@@ -89,7 +89,7 @@ async def _open(
     store: str | Store,
     *,
     actions: Any,
-    workflows: Iterable[Source],
+    workflows: Iterable[Source] | Source,
     max_concurrent_steps: int,
     recover: bool,
     secrets: Secrets | None,

@@ -543,8 +543,9 @@ async def statistics_of(
     before: str | None = None
     left = limit
     while left > 0:
+        most = min(left, _PAGE)
         try:
-            page = await store.heads(workflow=workflow, before=before, limit=min(left, _PAGE))
+            page = await store.heads(workflow=workflow, before=before, limit=most)
         except ExecutionNotFound:
             # The last one of the page before was deleted meanwhile, and so were all older ones.
             break
@@ -552,7 +553,7 @@ async def statistics_of(
             counters.add(head.id, head.workflow, await store.read(head.id))
             counters.forget(head.id)
             since = head.created if since is None else min(since, head.created)
-        if not page:
+        if len(page) < most:
             break
         left -= len(page)
         before = page[-1].id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from trioflow.actions._registry import Registry
 from trioflow.definitions._documents import load_workflow
@@ -14,23 +15,31 @@ from trioflow.errors import InvalidRequest, Problem
 # What a folder of workflows is looked through for.
 PATTERNS = ("*.workflow.json", "*.workflow.yaml", "*.workflow.yml")
 
-Source = Workflow | str | os.PathLike[str]
+Source = Workflow | Mapping[str, Any] | str | os.PathLike[str]
 
 
-def load_workflows(sources: Iterable[Source]) -> Iterator[Workflow]:
-    """Load workflows: each a value, the path of a document, or that of a folder of them.
+def load_workflows(sources: Iterable[Source] | Source) -> Iterator[Workflow]:
+    """Load workflows: each a value, a document, the path of one, or that of a folder of them.
 
-    Of a folder, all ``*.workflow.json``, ``.yaml`` and ``.yml`` in it are taken, by name; deeper
-    folders are not looked into. Raises `DefinitionError` for a document that cannot be accepted,
-    and `InvalidRequest` for a folder without any.
+    One of these alone is taken, too. Of a folder, all ``*.workflow.json``, ``.yaml`` and ``.yml``
+    in it are taken, by name; deeper folders are not looked into. Raises `DefinitionError` for a
+    document that cannot be accepted, and `InvalidRequest` for a folder without any and for what is
+    none of all this.
     """
+    if isinstance(sources, Mapping | str | bytes) or not isinstance(sources, Iterable):
+        sources = [sources]
     for source in sources:
         if isinstance(source, Workflow):
             yield source
-        elif not os.path.isdir(source):  # noqa: PTH112 - text may be no path at all
-            yield load_workflow(Path(source))
-        else:
+        elif not isinstance(source, Mapping | str | os.PathLike):
+            raise InvalidRequest(
+                f"{source!r:.60} is no workflow: give a Workflow, a document as a mapping, or the "
+                f"path of a document or of a folder of them"
+            )
+        elif not isinstance(source, Mapping) and os.path.isdir(source):  # noqa: PTH112
             yield from _of_folder(Path(source))
+        else:
+            yield load_workflow(source)
 
 
 def _of_folder(folder: Path) -> Iterator[Workflow]:
