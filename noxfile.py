@@ -140,10 +140,10 @@ def benchmark(session: nox.Session) -> None:
     """Measure trioflow beside a bare loop and the raw limits; arguments go to compare.py.
 
     Without arguments all other benchmarks follow. ``-- --peers dbos,langgraph`` measures others,
-    too, and ``-- --others --write docs/benchmarks.md`` writes the page.
+    too, and ``-- --others --variants --write docs/benchmarks.md`` writes the page.
     """
     session.install(".")
-    session.run("python", "benchmarks/compare.py", *(session.posargs or ["--others"]))
+    session.run("python", "benchmarks/compare.py", *(session.posargs or ["--others", "--variants"]))
     for script in () if session.posargs else SCRIPTS:
         session.run("python", f"benchmarks/{script}.py")
 

@@ -4,7 +4,7 @@
     python benchmarks/compare.py --only W3 --repeat 1
     python benchmarks/compare.py --peers dbos,langgraph,burr,spiff
     python benchmarks/compare.py --slow-disk 4ms --only W1,W2
-    python benchmarks/compare.py --others --write docs/benchmarks.md
+    python benchmarks/compare.py --others --variants --write docs/benchmarks.md
 
 Each measurement is a process of its own. All subjects are measured once before any is measured
 again, so that a busy machine hits all of them; what is printed are medians and their ratios.
@@ -18,6 +18,7 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from running import (
     slow_disk,
 )
 from tables import figures, goals
-from workloads import WORKLOADS
+from workloads import VARIANTS, WORKLOADS, Variant
 
 RAW = "raw"
 
@@ -111,6 +112,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--timeout", type=_positive(float), default=180.0, help="of a measurement, seconds"
     )
     parser.add_argument("--others", action="store_true", help="start, memory and scenarios, too")
+    parser.add_argument(
+        "--variants", action="store_true", help="durability normal and a slow disk, too"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--write", type=_page, metavar="FILE.md", help="write a page")
     return parser.parse_args(arguments)
@@ -132,6 +136,10 @@ def main(arguments: list[str] | None = None) -> int:
             runner = Runner(folder, options.durability, options.scale, options.timeout, environment)
             machine = _machine(runner, subjects, options)
             results = measure_all(runner, subjects, workloads, options.repeat, tell)
+        varied = [
+            (variant, _varied(variant, runner, options.repeat, tell))
+            for variant in (VARIANTS if options.variants else ())
+        ]
     except KeyboardInterrupt:
         errors.print("interrupted: nothing is written", style="red")
         return 130
@@ -144,21 +152,33 @@ def main(arguments: list[str] | None = None) -> int:
             tell(name)
             others[name] = module.measure()
     if options.json:
-        print(json.dumps(_as_json(machine, results, others), indent=2))
+        print(json.dumps(_as_json(machine, results, varied, others), indent=2))
     else:
         console = Console(width=None if sys.stdout.isatty() else 200)
         console.print(f"{machine.cpu}, {machine.cores} cores; one sync: {machine.sync:.0f} µs")
         figures(results, workloads, subjects).print(console)
         goals(results, workloads).print(console)
+        for variant, found in varied:
+            console.print(f"\n{variant.title}", style="bold", highlight=False)
+            figures(found, variant.workloads, own_subjects()).print(console)
+            goals(found, variant.workloads).print(console)
+            _print_failures(console, found)
         for name, module in (("startup", startup), ("memory", memory), ("scenarios", scenarios)):
             if name in others:
                 console.print(module.describe(others[name]), highlight=False)
         _print_failures(console, results)
     if options.write:
-        text = page(machine, results, workloads, subjects, others)
+        text = page(machine, results, workloads, subjects, varied, others)
         options.write.write_text(text, encoding="utf-8")
         tell(f"written: {options.write}")
     return 0
+
+
+def _varied(variant: Variant, usual: Runner, repeat: int, tell: Callable[[str], None]) -> Results:
+    tell(variant.title)
+    with slow_disk(variant.slow_disk) as environment:
+        runner = attrs.evolve(usual, durability=variant.durability, environment=environment)
+        return measure_all(runner, own_subjects(), variant.workloads, repeat, tell)
 
 
 def _print_failures(console: Console, results: Results) -> None:
@@ -198,13 +218,22 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _as_json(machine: Machine, results: Results, others: dict[str, Any]) -> dict[str, Any]:
+def _as_json(
+    machine: Machine,
+    results: Results,
+    varied: list[tuple[Variant, Results]],
+    others: dict[str, Any],
+) -> dict[str, Any]:
+    def found(results: Results) -> dict[str, Any]:
+        return {
+            workload: {name: attrs.asdict(summary) for name, summary in each.items()}
+            for workload, each in results.items()
+        }
+
     return {
         "machine": attrs.asdict(machine),
-        "workloads": {
-            workload: {name: attrs.asdict(summary) for name, summary in found.items()}
-            for workload, found in results.items()
-        },
+        "workloads": found(results),
+        "variants": {variant.title: found(each) for variant, each in varied},
         "others": others,
     }
 

@@ -132,7 +132,7 @@ def _goal(goal: Goal, workload: Workload, found: Mapping[str, Summary]) -> tuple
     else:
         name = TITLES[goal.of]
         other = found[goal.of].medians.get(metric.name) if goal.of in found else None
-    text = f"{_short(metric)} {sign} {goal.bound:g} x {name}"
+    text = f"{_short(metric)} {sign} {goal.bound:.3g} x {name}"
     if ours is None or not other:
         return text, NOTHING, NOTHING
     met = ours / other >= goal.bound if metric.more_is_better else ours / other <= goal.bound

@@ -151,7 +151,7 @@ def test_a_ratio_says_how_many_times_as_good_we_are(script: Script) -> None:
 def test_everything_is_compared_and_written_down(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     tiny = ("--scale", "0.02", "--repeat", "1", "--folder", str(tmp_path))
-    found = json.loads(call("compare.py", *tiny, "--json", "--write", str(page)))
+    found = json.loads(call("compare.py", *tiny, "--variants", "--json", "--write", str(page)))
     medians = {
         (workload, name): set(summary["medians"])
         for workload, subjects in found["workloads"].items()
@@ -163,8 +163,16 @@ def test_everything_is_compared_and_written_down(tmp_path: Path) -> None:
     assert {"seconds", "redone"} == medians["W6", "trioflow"]
     assert 0 == found["workloads"]["W6"]["trioflow"]["medians"]["redone"]
     assert found["workloads"]["W5"]["trioflow"]["medians"]["rate"] > 0
-    assert "not the real workloads" in page.read_text("utf-8")
-    assert "| W6 | completed steps done again | 0 | 0 | - |" in page.read_text("utf-8")
+    variants = found["variants"].values()
+    assert [["W2", "W3", "W4"]] * 2 == [list(each) for each in variants]
+    durable = [each["W3"]["trioflow"]["said"]["durability"] for each in variants]
+    assert ["wal, synchronous=NORMAL", "wal, synchronous=FULL"] == durable
+    assert all(each["W3"]["trioflow"]["medians"]["rate"] > 0 for each in variants)
+    text = page.read_text("utf-8")
+    assert '## With durability="normal"' in text
+    assert "| W3 | steps/s ≥ 5,000 |" in text
+    assert "not the real workloads" in text
+    assert "| W6 | completed steps done again | 0 | 0 | - |" in text
 
 
 @pytest.mark.slow

@@ -618,7 +618,8 @@ class Engine:
                     start(self.recovery.wake_parked)
                     start(self.recovery.watch_requests)
                     start(self.recovery.keep_lease)
-                    start(self._sweeper.sweep_for_ever)
+                    if self._sweeper.ages:
+                        start(self._sweeper.sweep_for_ever)
                     task_status.started()
                     try:
                         await self._leaving.wait()

@@ -55,14 +55,14 @@ class Sweeper:
 
     def __init__(self, engine: Engine, ages: Mapping[str, float]) -> None:
         self._engine = engine
-        self._ages = ages
+        self.ages = ages
         self._ended = trio.Event()
         # What the store would not delete.
         self._refused: set[str] = set()
 
     def note_end(self, status: str) -> None:
         """Hear that an execution has ended."""
-        if status in self._ages:
+        if status in self.ages:
             self._ended.set()
 
     async def sweep_for_ever(self) -> None:
@@ -71,13 +71,11 @@ class Sweeper:
         It sleeps until the next one is due, and without end while there is none: so it does not
         keep a virtual clock from coming to an end.
         """
-        if not self._ages:
-            return
-        shortest = min(self._ages.values())
+        shortest = min(self.ages.values())
         pause = min(shortest / 10, _LONGEST_PAUSE)
         while True:
             self._ended = trio.Event()
-            found = [await self._sweep(status, age) for status, age in self._ages.items()]
+            found = [await self._sweep(status, age) for status, age in self.ages.items()]
             due = min((one for one in found if one is not None), default=None)
             if due is None:
                 await self._ended.wait()
