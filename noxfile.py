@@ -21,7 +21,7 @@ nox.options.error_on_missing_interpreters = False
 
 ROOT = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-SCRIPTS = ("parts", "kernel", "graph", "commits", "cancel", "waiting")
+SCRIPTS = ("kernel", "graph", "commits", "cancel", "waiting")
 # Each has a document of its name, and a test module that was generated from it.
 EXAMPLES = ("logs", "order", "release")
 CODE = ("trioflow", "harness", "tests", "benchmarks", "examples", "noxfile.py")

@@ -25,6 +25,7 @@ from typing import Any
 
 import attrs
 import memory
+import parts
 import scenarios
 import startup
 from page import Machine, page
@@ -111,7 +112,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--timeout", type=_positive(float), default=180.0, help="of a measurement, seconds"
     )
-    parser.add_argument("--others", action="store_true", help="start, memory and scenarios, too")
+    parser.add_argument(
+        "--others", action="store_true", help="parts of a step, start, memory and scenarios, too"
+    )
     parser.add_argument(
         "--variants", action="store_true", help="durability normal and a slow disk, too"
     )
@@ -148,6 +151,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     others: dict[str, Any] = {}
     if options.others:
+        tell("parts")
+        others["parts"] = parts.measure_all(times=options.repeat, scale=options.scale)
         for name, module in (("startup", startup), ("memory", memory), ("scenarios", scenarios)):
             tell(name)
             others[name] = module.measure()
@@ -163,6 +168,8 @@ def main(arguments: list[str] | None = None) -> int:
             figures(found, variant.workloads, own_subjects()).print(console)
             goals(found, variant.workloads).print(console)
             _print_failures(console, found)
+        if others:
+            parts.table(others["parts"]).print(console)
         for name, module in (("startup", startup), ("memory", memory), ("scenarios", scenarios)):
             if name in others:
                 console.print(module.describe(others[name]), highlight=False)

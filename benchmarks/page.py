@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 import memory
+import parts
 import scenarios
 import startup
 from running import PEERS, Results, Subject, own_subjects
@@ -117,6 +118,12 @@ The goals in steps a second and in seconds were set on another machine. There th
 goals is here a second time, as a part of the bare loop.
 """
 
+PARTS = """\
+In microseconds, found by interrupting the main thread (`parts.py`). The kernel is the rules:
+deciding what an event means and what follows from it. The engine is slots, attempts, statistics and
+the log. What Python's collector of garbage takes is in all of them.
+"""
+
 ABSENT = """\
 Restate is not among the peers: it needs a server, and this starts none. Wanted in W2 are 1.7 times
 its steps a second, and that is not measured here.
@@ -132,7 +139,7 @@ def page(
     others: Mapping[str, Any],
 ) -> str:
     """Return the whole page."""
-    parts = [
+    written = [
         INTRODUCTION,
         "## The machine\n",
         _machine(machine) + "\n",
@@ -152,15 +159,21 @@ def page(
         NOT_REACHED,
     ]
     if others:
-        parts += ["## Start, memory, scenarios\n", _others(others) + "\n"]
-    return "\n".join(part for part in parts if part)
+        written += [
+            "## Where the CPU time of a step goes\n",
+            parts.table(others["parts"]).markdown() + "\n",
+            PARTS,
+            "## Start, memory, scenarios\n",
+            _others(others) + "\n",
+        ]
+    return "\n".join(part for part in written if part)
 
 
 def _variant(variant: Variant, results: Results) -> str:
     own = own_subjects()
     tables = (figures(results, variant.workloads, own), goals(results, variant.workloads))
-    parts = [f"## {variant.title}", *(table.markdown() for table in tables)]
-    return "\n\n".join([*parts, _failures(results, own)]).rstrip() + "\n"
+    written = [f"## {variant.title}", *(table.markdown() for table in tables)]
+    return "\n\n".join([*written, _failures(results, own)]).rstrip() + "\n"
 
 
 def _machine(machine: Machine) -> str:

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -37,6 +37,7 @@ from tables import Table
 INTERVAL = 0.001
 # The function of trio's loop that waits for what happens next, and uses (almost) no CPU time.
 WAITING = "get_events"
+WORKLOADS = ("W1", "W2", "W3", "W4")
 # How often a process does a workload, so that it is interrupted often enough.
 AGAIN = {"W1": 8, "W2": 8, "W3": 2, "W4": 1}
 # The first that a file's name contains is its part.
@@ -174,8 +175,15 @@ def measure(workload: str, times: int, scale: float) -> dict[str, Any]:
     return {"plain": plain, "samples": samples, "parts": parts, "functions": functions}
 
 
+def measure_all(
+    names: Sequence[str] = WORKLOADS, times: int = 3, scale: float = 1.0
+) -> dict[str, dict[str, Any]]:
+    """Return what `measure` does, for several workloads."""
+    return {name: measure(name, times, scale) for name in names}
+
+
 def main() -> None:
-    known = ("W1", "W2", "W3", "W4")
+    known = WORKLOADS
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("workloads", nargs="*", metavar="W1", help=", ".join(known))
     parser.add_argument("--times", type=int, default=3, help="processes for each")
@@ -190,9 +198,9 @@ def main() -> None:
     if options.json:
         print(json.dumps(sample(chosen[0], options.scale)))
         return
-    found = {name: measure(name, options.times, options.scale) for name in chosen}
+    found = measure_all(chosen, options.times, options.scale)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    _table(found).print(console)
+    table(found).print(console)
     for name in chosen if options.top else ():
         rows = [
             (function, f"{value:.1f}")
@@ -203,7 +211,8 @@ def main() -> None:
         Table(name, ("function", "µs"), tuple(rows), left=1).print(console)
 
 
-def _table(found: dict[str, dict[str, Any]]) -> Table:
+def table(found: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return the parts as a table, a column for each workload."""
     sums = {name: sum(each["parts"].values()) for name, each in found.items()}
     rows = [
         (
