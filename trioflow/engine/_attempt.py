@@ -18,7 +18,7 @@ from trioflow.actions._action import Action
 from trioflow.actions._context import ActionContext
 from trioflow.definitions._references import reveal
 from trioflow.definitions._schemas import Schema, fresh, is_small, to_json
-from trioflow.engine._failures import failure_of, redact, redact_text
+from trioflow.engine._failures import failure_of, redact, redact_text, stray_cancel
 from trioflow.errors import MissingInputError, SchemaValidationError
 from trioflow.kernel import _facts as f
 from trioflow.kernel._codec import encode_json
@@ -92,7 +92,7 @@ async def perform(
 
     `schema` is what its output must fit. `secrets` are the values, by name, that its parameters
     need. Nothing of the call is left when this returns. Never raises what the action raises, but
-    for what is no `Exception`.
+    for what is no `Exception`: an interrupt, or a cancellation of the engine itself.
     """
     command = attempt.command
     who = (command.address, command.attempt)
@@ -113,6 +113,10 @@ async def perform(
             returned = True
     except Exception as raised:  # noqa: BLE001
         error = raised
+    except BaseException as raised:
+        error = stray_cancel(raised)
+        if error is None:
+            raise
     late = attempt.scope.cancel_called
     if returned and command.address.role == "compensate":
         # An undo has no output: whatever it returns says that it is done (R24).

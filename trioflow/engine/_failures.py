@@ -16,6 +16,11 @@ MAX_MESSAGE = 2_000
 MAX_CAUSES = 20
 MAX_IN_ALL = 50
 
+_STRAY = (
+    "it raised trio.Cancelled, though nothing has cancelled it: a Cancelled belongs to one scope, "
+    "and must leave it at once"
+)
+
 
 def failure_of(error: BaseException) -> Failure:
     """Return what `error` says, read as rule R12 wants it.
@@ -93,6 +98,22 @@ def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
     return [error]
+
+
+def stray_cancel(error: BaseException) -> Exception | None:
+    """Return what to record of a `trio.Cancelled` that nobody has asked for; None for all else.
+
+    An action that keeps the `Cancelled` of a scope of its own, and raises it when that scope has
+    ended, would end the nursery that it is called in without a word.
+    """
+    rest = [leaf for leaf in _leaves(error) if not isinstance(leaf, trio.Cancelled)]
+    urgent = any(not isinstance(leaf, Exception) for leaf in rest)
+    # Where a scope around the call is cancelled it may be that of this scope, and has to go on.
+    if urgent or trio.current_effective_deadline() == float("-inf"):
+        return None
+    if not rest:
+        return RuntimeError(_STRAY)
+    return ExceptionGroup("beside a stray trio.Cancelled", rest)  # type: ignore[type-var]
 
 
 def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
