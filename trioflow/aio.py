@@ -25,6 +25,7 @@ import anyio.from_thread
 import trioflow.engine as trio_engine
 from trioflow.definitions._model import Workflow
 from trioflow.engine._execution import EventStream, Receipt, StepState
+from trioflow.engine._inbox import EngineLeft
 from trioflow.engine._portal import ENGINE_LEFT, Call, HeldEngine
 from trioflow.engine._statistics import Statistics
 from trioflow.errors import InvalidRequest
@@ -39,18 +40,18 @@ AnyWorkflow = Workflow | str | Path | Mapping[str, Any]
 
 
 async def _call(
-    portal: anyio.from_thread.BlockingPortal,
+    held: HeldEngine,
     function: Callable[..., Coroutine[Any, Any, T]],
     *args: Any,
     **kwargs: Any,
 ) -> T:
-    call = Call(portal, function, *args, **kwargs)
+    call = Call(held, function, *args, **kwargs)
     wrapped = asyncio.wrap_future(call.future)
     try:
         return await asyncio.shield(wrapped)
     except asyncio.CancelledError:
         if call.future.cancelled():
-            raise InvalidRequest(ENGINE_LEFT) from None
+            raise EngineLeft(ENGINE_LEFT) from None
         call.cancel()
         await _wait_ended(wrapped)
         raise
@@ -73,10 +74,8 @@ class Execution:
     Its attributes are looked at in the engine's thread, which takes about 0.1 ms.
     """
 
-    def __init__(
-        self, portal: anyio.from_thread.BlockingPortal, execution: trio_engine.Execution
-    ) -> None:
-        self._portal = portal
+    def __init__(self, held: HeldEngine, execution: trio_engine.Execution) -> None:
+        self._held = held
         self._execution = execution
 
     def __repr__(self) -> str:
@@ -84,8 +83,8 @@ class Execution:
 
     def _look(self, name: str) -> Any:
         try:
-            return self._portal.call(getattr, self._execution, name)
-        except RuntimeError:  # the engine was left: nothing changes any more
+            return self._held.do(getattr, self._execution, name)
+        except InvalidRequest:  # the engine was left, or this is its thread: nothing changes
             return getattr(self._execution, name)
 
     @property
@@ -143,23 +142,23 @@ class Execution:
 
     async def refresh(self) -> None:
         """See `trioflow.Execution.refresh`."""
-        await _call(self._portal, self._execution.refresh)
+        await _call(self._held, self._execution.refresh)
 
     async def history(self) -> list[Event]:
         """See `trioflow.Execution.history`."""
-        return await _call(self._portal, self._execution.history)
+        return await _call(self._held, self._execution.history)
 
     def events(self, after: int = 0) -> Events:
         """Iterate over the events, those to come included; see `trioflow.Execution.events`."""
-        return Events(self._portal, self._execution.events(after))
+        return Events(self._held, self._execution.events(after))
 
     async def result(self) -> Any:
         """See `trioflow.Execution.result`."""
-        return await _call(self._portal, self._execution.result)
+        return await _call(self._held, self._execution.result)
 
     async def wait_paused(self) -> None:
         """See `trioflow.Execution.wait_paused`."""
-        await _call(self._portal, self._execution.wait_paused)
+        await _call(self._held, self._execution.wait_paused)
 
     async def resume(
         self,
@@ -167,42 +166,40 @@ class Execution:
         decisions: Mapping[str, Any] | None = None,
     ) -> None:
         """See `trioflow.Execution.resume`."""
-        await _call(self._portal, self._execution.resume, input, decisions)
+        await _call(self._held, self._execution.resume, input, decisions)
 
     async def signal(self, name: str, payload: Any = None) -> None:
         """See `trioflow.Execution.signal`."""
-        await _call(self._portal, self._execution.signal, name, payload)
+        await _call(self._held, self._execution.signal, name, payload)
 
     async def pause(self) -> None:
         """See `trioflow.Execution.pause`."""
-        await _call(self._portal, self._execution.pause)
+        await _call(self._held, self._execution.pause)
 
-    async def cancel(self, reason: str = "", grace: float | None = 0.0) -> Receipt:
+    async def cancel(self, reason: str = "", grace: float | str | None = 0.0) -> Receipt:
         """See `trioflow.Execution.cancel`."""
-        return await _call(self._portal, self._execution.cancel, reason, grace)
+        return await _call(self._held, self._execution.cancel, reason, grace)
 
 
 class Events:
     """The events of an execution, for `async for`."""
 
-    def __init__(self, portal: anyio.from_thread.BlockingPortal, stream: EventStream) -> None:
-        self._portal = portal
+    def __init__(self, held: HeldEngine, stream: EventStream) -> None:
+        self._held = held
         self._stream = stream
 
     def __aiter__(self) -> Events:
         return self
 
     async def __anext__(self) -> Event:
-        return await _call(self._portal, self._stream.__anext__)
+        return await _call(self._held, self._stream.__anext__)
 
 
 class Engine:
     """An engine; see `trioflow.Engine`."""
 
-    def __init__(
-        self, portal: anyio.from_thread.BlockingPortal, engine: trio_engine.Engine
-    ) -> None:
-        self._portal = portal
+    def __init__(self, held: HeldEngine, engine: trio_engine.Engine) -> None:
+        self._held = held
         self._engine = engine
 
     async def run(
@@ -215,7 +212,7 @@ class Engine:
     ) -> Any:
         """See `trioflow.Engine.run`."""
         return await _call(
-            self._portal,
+            self._held,
             self._engine.run,
             workflow,
             input,
@@ -237,19 +234,19 @@ class Engine:
         be raised; give an `execution_id` and start again to find out.
         """
         execution = await _call(
-            self._portal,
+            self._held,
             self._engine.start,
             workflow,
             input,
             execution_id=execution_id,
             labels=labels,
         )
-        return Execution(self._portal, execution)
+        return Execution(self._held, execution)
 
     async def execution(self, execution_id: str) -> Execution:
         """See `trioflow.Engine.execution`."""
-        execution = await _call(self._portal, self._engine.execution, execution_id)
-        return Execution(self._portal, execution)
+        execution = await _call(self._held, self._engine.execution, execution_id)
+        return Execution(self._held, execution)
 
     async def executions(
         self,
@@ -265,7 +262,7 @@ class Engine:
     ) -> list[Head]:
         """See `trioflow.Engine.executions`."""
         return await _call(
-            self._portal,
+            self._held,
             self._engine.executions,
             status=status,
             workflow=workflow,
@@ -279,11 +276,11 @@ class Engine:
 
     def statistics(self) -> Statistics:
         """See `trioflow.Engine.statistics`."""
-        return self._portal.call(self._engine.statistics)
+        return self._held.do(self._engine.statistics)
 
     def check(self, workflow: Workflow) -> None:
         """See `trioflow.Engine.check`."""
-        self._portal.call(self._engine.check, workflow)
+        self._held.do(self._engine.check, workflow)
 
 
 @asynccontextmanager
@@ -291,9 +288,17 @@ async def open_engine(store: str = "memory:", **options: Any) -> AsyncIterator[E
     """Open an engine on a trio thread of its own; takes what `trioflow.open_engine` takes.
 
     Leaving the block interrupts what runs, and waits until it has stopped. If the engine breaks,
-    the body is cancelled and the cause is raised.
+    the body is cancelled and the cause is raised. Raises `InvalidRequest` where asyncio does not
+    run.
     """
-    loop = asyncio.get_running_loop()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise InvalidRequest(
+            "this engine is for asyncio, which does not run here: on trio use "
+            "`async with trioflow.open_engine(...)`, without an event loop "
+            "`with trioflow.blocking.open_engine(...)`"
+        ) from None
     body = asyncio.current_task()
     assert body is not None
     leaving = broken = False
@@ -310,7 +315,7 @@ async def open_engine(store: str = "memory:", **options: Any) -> AsyncIterator[E
         try:
             engine = await asyncio.shield(asyncio.wrap_future(held.opened))
             held.closed.add_done_callback(lambda _: loop.call_soon_threadsafe(engine_ended))
-            yield Engine(portal, engine)
+            yield Engine(held, engine)
         finally:
             leaving = True
             held.release()

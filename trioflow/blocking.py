@@ -23,6 +23,7 @@ import anyio.from_thread
 import trioflow.engine as trio_engine
 from trioflow.definitions._model import Workflow
 from trioflow.engine._execution import EventStream, Receipt, StepState
+from trioflow.engine._inbox import EngineLeft
 from trioflow.engine._portal import ENGINE_LEFT, Call, HeldEngine
 from trioflow.engine._statistics import Statistics
 from trioflow.errors import InvalidRequest
@@ -37,16 +38,16 @@ AnyWorkflow = Workflow | str | Path | Mapping[str, Any]
 
 
 def _call(
-    portal: anyio.from_thread.BlockingPortal,
+    held: HeldEngine,
     function: Callable[..., Coroutine[Any, Any, T]],
     *args: Any,
     **kwargs: Any,
 ) -> T:
-    call = Call(portal, function, *args, **kwargs)
+    call = Call(held, function, *args, **kwargs)
     try:
         return call.future.result()
     except CancelledError:
-        raise InvalidRequest(ENGINE_LEFT) from None
+        raise EngineLeft(ENGINE_LEFT) from None
     except BaseException:
         # Only an interrupt of the waiting leaves the call undone.
         if not call.future.done():
@@ -58,10 +59,8 @@ def _call(
 class Execution:
     """One execution; see `trioflow.Execution`."""
 
-    def __init__(
-        self, portal: anyio.from_thread.BlockingPortal, execution: trio_engine.Execution
-    ) -> None:
-        self._portal = portal
+    def __init__(self, held: HeldEngine, execution: trio_engine.Execution) -> None:
+        self._held = held
         self._execution = execution
 
     def __repr__(self) -> str:
@@ -70,8 +69,8 @@ class Execution:
     def _look(self, name: str) -> Any:
         # In the engine's thread, so that nothing changes while it is looked at.
         try:
-            return self._portal.call(getattr, self._execution, name)
-        except RuntimeError:  # the engine was left: nothing changes any more
+            return self._held.do(getattr, self._execution, name)
+        except InvalidRequest:  # the engine was left, or this is its thread: nothing changes
             return getattr(self._execution, name)
 
     @property
@@ -129,25 +128,25 @@ class Execution:
 
     def refresh(self) -> None:
         """See `trioflow.Execution.refresh`."""
-        _call(self._portal, self._execution.refresh)
+        _call(self._held, self._execution.refresh)
 
     def history(self) -> list[Event]:
         """See `trioflow.Execution.history`."""
-        return _call(self._portal, self._execution.history)
+        return _call(self._held, self._execution.history)
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Iterate over the events, those to come included; see `trioflow.Execution.events`."""
         stream = self._execution.events(after)
-        while (event := _call(self._portal, _next, stream)) is not None:
+        while (event := _call(self._held, _next, stream)) is not None:
             yield event
 
     def result(self) -> Any:
         """See `trioflow.Execution.result`."""
-        return _call(self._portal, self._execution.result)
+        return _call(self._held, self._execution.result)
 
     def wait_paused(self) -> None:
         """See `trioflow.Execution.wait_paused`."""
-        _call(self._portal, self._execution.wait_paused)
+        _call(self._held, self._execution.wait_paused)
 
     def resume(
         self,
@@ -155,19 +154,19 @@ class Execution:
         decisions: Mapping[str, Any] | None = None,
     ) -> None:
         """See `trioflow.Execution.resume`."""
-        _call(self._portal, self._execution.resume, input, decisions)
+        _call(self._held, self._execution.resume, input, decisions)
 
     def signal(self, name: str, payload: Any = None) -> None:
         """See `trioflow.Execution.signal`."""
-        _call(self._portal, self._execution.signal, name, payload)
+        _call(self._held, self._execution.signal, name, payload)
 
     def pause(self) -> None:
         """See `trioflow.Execution.pause`."""
-        _call(self._portal, self._execution.pause)
+        _call(self._held, self._execution.pause)
 
-    def cancel(self, reason: str = "", grace: float | None = 0.0) -> Receipt:
+    def cancel(self, reason: str = "", grace: float | str | None = 0.0) -> Receipt:
         """See `trioflow.Execution.cancel`."""
-        return _call(self._portal, self._execution.cancel, reason, grace)
+        return _call(self._held, self._execution.cancel, reason, grace)
 
 
 async def _next(stream: EventStream) -> Event | None:
@@ -179,10 +178,8 @@ async def _next(stream: EventStream) -> Event | None:
 class Engine:
     """An engine; see `trioflow.Engine`."""
 
-    def __init__(
-        self, portal: anyio.from_thread.BlockingPortal, engine: trio_engine.Engine
-    ) -> None:
-        self._portal = portal
+    def __init__(self, held: HeldEngine, engine: trio_engine.Engine) -> None:
+        self._held = held
         self._engine = engine
 
     def run(
@@ -195,7 +192,7 @@ class Engine:
     ) -> Any:
         """See `trioflow.Engine.run`. An interrupt (Ctrl-C) of the call interrupts the execution."""
         return _call(
-            self._portal,
+            self._held,
             self._engine.run,
             workflow,
             input,
@@ -213,18 +210,18 @@ class Engine:
     ) -> Execution:
         """See `trioflow.Engine.start`."""
         execution = _call(
-            self._portal,
+            self._held,
             self._engine.start,
             workflow,
             input,
             execution_id=execution_id,
             labels=labels,
         )
-        return Execution(self._portal, execution)
+        return Execution(self._held, execution)
 
     def execution(self, execution_id: str) -> Execution:
         """See `trioflow.Engine.execution`."""
-        return Execution(self._portal, _call(self._portal, self._engine.execution, execution_id))
+        return Execution(self._held, _call(self._held, self._engine.execution, execution_id))
 
     def executions(
         self,
@@ -240,7 +237,7 @@ class Engine:
     ) -> list[Head]:
         """See `trioflow.Engine.executions`."""
         return _call(
-            self._portal,
+            self._held,
             self._engine.executions,
             status=status,
             workflow=workflow,
@@ -254,11 +251,11 @@ class Engine:
 
     def statistics(self) -> Statistics:
         """See `trioflow.Engine.statistics`."""
-        return self._portal.call(self._engine.statistics)
+        return self._held.do(self._engine.statistics)
 
     def check(self, workflow: Workflow) -> None:
         """See `trioflow.Engine.check`."""
-        self._portal.call(self._engine.check, workflow)
+        self._held.do(self._engine.check, workflow)
 
 
 @contextmanager
@@ -271,7 +268,7 @@ def open_engine(store: str = "memory:", **options: Any) -> Iterator[Engine]:
     with anyio.from_thread.start_blocking_portal(backend="trio") as portal:
         held = HeldEngine(portal, partial(trio_engine.open_engine, store, **options))
         try:
-            yield Engine(portal, held.opened.result())
+            yield Engine(held, held.opened.result())
         finally:
             held.release()
             try:

@@ -8,7 +8,7 @@ away; `run` has one that does not, and that tells a deadlock at once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
@@ -16,11 +16,12 @@ import trio
 
 from trioflow._virtual_time import FOR_EVER, Deadlock, hold, run, settled
 from trioflow.actions._action import Action
-from trioflow.actions._calling import call
+from trioflow.actions._calling import call, perform
 from trioflow.actions._context import ActionContext
 from trioflow.definitions._secrets import Secrets
-from trioflow.engine._engine import DEFAULT_LIMIT, Engine, Observer
-from trioflow.engine._opening import _open
+from trioflow.engine._arguments import Observer
+from trioflow.engine._engine import DEFAULT_LIMIT, Engine
+from trioflow.engine._opening import _open, check_place
 from trioflow.engine._retention import Retention
 from trioflow.engine._workflows import Source
 from trioflow.stores._memory import MemoryStore
@@ -41,7 +42,7 @@ class _InlineEngine(Engine):
             with nullcontext() if action.kind == "async" else hold():
                 return await call(action, parameters, context, limiter=self.thread_limiter)
         await trio.lowlevel.checkpoint()
-        return action.function(**action.bind(parameters, context))
+        return perform(action, action.bind(parameters, context))
 
     async def run_sync(self, function: Callable[[], Any]) -> Any:
         return function()
@@ -56,8 +57,8 @@ async def open_engine(
     max_concurrent_steps: int = DEFAULT_LIMIT,
     recover: bool = True,
     secrets: Secrets | None = None,
-    observers: Sequence[Observer] = (),
-    allow: Iterable[str] = (),
+    observers: Iterable[Observer] | Observer = (),
+    allow: Iterable[str] | str = (),
     jitter: Callable[[], float] = lambda: 1.0,
     retention: Retention = None,
     lease: float = FOR_EVER,
@@ -70,6 +71,7 @@ async def open_engine(
     for ever under an autojump clock, raises `trio.TooSlowError` at once. `lease` is how long
     (seconds) executions stay this engine's after it was last heard of.
     """
+    check_place()
     if isinstance(store, str):
         store = _inline_store(store)
     # Virtual time moves when all tasks are blocked. If no other deadline is left it moves to this

@@ -7,7 +7,7 @@ change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -97,8 +97,9 @@ class Row:
     items_ended: int = 0
     # Its child execution; with `for_each` the last one that was started.
     child: str = ""
-    # What became of undoing it, in words.
-    undo: str = ""
+    # What was undone, and what could not be and why: its items, or all of it (None).
+    undone: list[int | None] = attrs.field(factory=list)
+    not_undone: list[tuple[int | None, str]] = attrs.field(factory=list)
     # While PAUSED: what it waits for, in words.
     waits: str = ""
     wake: float | None = None
@@ -108,6 +109,20 @@ class Row:
     def tries(self) -> int:
         """How many attempts of its own action have started."""
         return sum(1 for attempt in self.attempts if attempt.role == "step")
+
+    @property
+    def undo(self) -> str:
+        """What became of undoing it, in words: all of it, or which of its items."""
+        words = []
+        if None in self.undone or len(self.undone) == self.items:
+            words.append("undone")
+        elif self.undone:
+            words.append(f"{_items(self.undone)} undone")
+        if self.not_undone:
+            item, why = self.not_undone[-1]
+            which = "" if item is None else f"{_items([one for one, _ in self.not_undone])} "
+            words.append(f"{which}could not be undone: {why}")
+        return "; ".join(words)
 
     @property
     def running(self) -> list[Attempt]:
@@ -344,10 +359,10 @@ class Timeline:
     def _compensated(self, event: e.StepCompensated) -> None:
         row = self.row(event.step)
         row.end_running(event.at, "completed", role="compensate", item=event.item)
-        row.undo = "undone"
+        row.undone.append(event.item)
 
     def _compensation_failed(self, event: e.CompensationFailed) -> None:
-        self.row(event.step).undo = f"could not be undone: {event.failure.message}"
+        self.row(event.step).not_undone.append((event.item, event.failure.message))
 
     # ---- attempts ----
 
@@ -378,6 +393,16 @@ _REQUESTS = (
     e.ResumeRequested,
     e.CancelRequested,
 )
+
+
+def _items(items: Sequence[int | None]) -> str:
+    """Return which items these are, or how many if they are too many to name."""
+    if len(items) == 1:
+        return f"item {items[0]}"
+    if len(items) > 5:
+        return f"{len(items)} items"
+    *others, last = sorted(item for item in items if item is not None)
+    return f"items {', '.join(map(str, others))} and {last}"
 
 
 def _decision(decision: Any) -> str:

@@ -152,6 +152,13 @@ def print_everywhere():
 
 
 @action(isolation="process")
+def return_a_coroutine():
+    async def later(): ...
+
+    return later()
+
+
+@action(isolation="process")
 def write_logs(context: ActionContext):
     context.log("before", sku="tea", lock=threading.Lock())
     context.log("after", sku="tea")

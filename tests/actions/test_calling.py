@@ -1,5 +1,6 @@
 """Calls in the engine's task, and in threads."""
 
+import asyncio
 import threading
 
 import pytest
@@ -7,7 +8,8 @@ import trio
 import trio.testing
 
 from trioflow.actions import action, action_of, call
-from trioflow.errors import StepError
+from trioflow.errors import ExecutionFailed, StepError
+from trioflow.testing import open_engine
 
 
 async def test_async(context, limiter):
@@ -106,6 +108,99 @@ async def test_no_thread_starts_for_what_is_cancelled_already(context, limiter):
         await call(action_of(work), {}, context, limiter=limiter)
 
     assert [] == called
+
+
+# ---- what is asynchronous in another way than it says ----
+
+
+async def _later():
+    return 1
+
+
+def _sync_that_is_not():
+    return _later()
+
+
+async def _async_that_forgets():
+    return _later()
+
+
+async def _asyncio_that_forgets():
+    return _later()
+
+
+ASYNC_TAKEN_AWRY = (
+    (action("a")(_sync_that_is_not), "write `async def` instead of `def`"),
+    (action("b")(_async_that_forgets), "it has to `await` that"),
+    (action("c", loop="asyncio")(_asyncio_that_forgets), "it has to `await` that"),
+)
+
+
+@pytest.mark.parametrize(("function", "how"), ASYNC_TAKEN_AWRY, ids=("def", "async", "asyncio"))
+async def test_a_coroutine_that_nobody_awaits(context, limiter, function, how):
+    with pytest.raises(StepError) as caught:
+        await call(action_of(function), {}, context, limiter=limiter)
+
+    name = action_of(function).name
+    assert f"action {name!r} returned a coroutine, which nobody awaits; {how}" in str(caught.value)
+    assert caught.value.retryable is False
+
+
+async def test_so_it_is_in_an_engine_for_tests(autojump_clock):
+    document = {"id": "w", "steps": [{"id": "s", "action": "_sync_that_is_not"}]}
+
+    def _sync_that_is_not():
+        return _later()
+
+    async with open_engine(actions=[_sync_that_is_not]) as engine:
+        with pytest.raises(ExecutionFailed, match="write `async def` instead of `def`"):
+            await engine.run(document)
+
+
+async def _sleep_in_asyncio():
+    await asyncio.sleep(1)
+
+
+def _look_for_asyncio():
+    asyncio.get_running_loop()
+
+
+@pytest.mark.parametrize("function", (_sleep_in_asyncio, _look_for_asyncio))
+async def test_asyncio_where_it_does_not_run(context, limiter, function):
+    with pytest.raises(RuntimeError, match=r'with @action\(loop="asyncio"\)$') as caught:
+        await call(action_of(function), {}, context, limiter=limiter)
+
+    assert "no running event loop" == str(caught.value.__cause__)
+    assert str(caught.value).startswith(f"no running event loop: action {function.__name__!r}")
+
+
+@pytest.mark.parametrize("is_async", (True, False))
+async def test_other_errors_are_raised_as_themselves(context, limiter, is_async):
+    error = RuntimeError("no tea")
+
+    async def brew():
+        raise error
+
+    def pour():
+        raise error
+
+    with pytest.raises(RuntimeError) as caught:
+        await call(action_of(brew if is_async else pour), {}, context, limiter=limiter)
+
+    assert error is caught.value
+    assert caught.value.__cause__ is None
+
+
+async def test_the_failure_that_is_recorded_says_so(autojump_clock):
+    document = {"id": "w", "steps": [{"id": "s", "action": "_sleep_in_asyncio"}]}
+    async with open_engine(actions=[_sleep_in_asyncio]) as engine:
+        execution = await engine.start(document)
+        with pytest.raises(ExecutionFailed):
+            await execution.result()
+
+    failure = execution.steps["s"].error
+    assert failure.message.endswith('with @action(loop="asyncio")')
+    assert ("RuntimeError", "action.error") == (failure.type, failure.code)
 
 
 async def _call_in_a_scope(found, ready, context, limiter, *, task_status):

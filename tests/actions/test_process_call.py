@@ -196,6 +196,13 @@ async def test_a_result_that_does_not_pickle(work, run):
     assert "result.not_json" == caught.value.code
 
 
+async def test_a_coroutine_that_nobody_awaits(work, run, capfd):
+    with pytest.raises(StepError, match="returned a coroutine, which nobody awaits"):
+        await run(work.return_a_coroutine)
+
+    assert "" == capfd.readouterr().err
+
+
 async def test_a_result_that_exists_only_there(work, run):
     with pytest.raises(StepError, match="what only its worker process understands") as caught:
         await run(work.return_something_odd)
@@ -276,6 +283,90 @@ def test_an_action_of_the_main_module(tmp_path, arguments):
     )
 
     assert ("sold tea\n", "") == (done.stdout, done.stderr)
+
+
+SHOP = """
+import sys, trio, trioflow
+
+@trioflow.action("shop.sell", isolation="process")
+def sell(sku):
+    return sku
+
+SHOP = {"id": "shop", "steps": [{"id": "s", "action": "shop.sell", "parameters": {"sku": "tea"}}]}
+
+"""
+GUARD = 'under `if __name__ == "__main__":`'
+WITHOUT_GUARD = {
+    "run": "print(trioflow.run(SHOP, actions=sell))",
+    "blocking": (
+        "with trioflow.blocking.open_engine('sqlite:shop.db', actions=sell) as engine:\n"
+        "    engine.run(SHOP)"
+    ),
+    "nursery": (
+        "async def main():\n"
+        "    async with trio.open_nursery(), trioflow.open_engine(actions=sell) as engine:\n"
+        "        await engine.run(SHOP)\n"
+        "trio.run(main)"
+    ),
+    "exit": "sys.exit(3 if 'mp' in __name__ else trioflow.run(SHOP, actions=sell))",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    (
+        ("run", ["shop.py"]),
+        ("exit", ["shop.py"]),
+        pytest.param("blocking", ["shop.py"], marks=pytest.mark.slow),
+        pytest.param("nursery", ["shop.py"], marks=pytest.mark.slow),
+        *(pytest.param(name, ["-m", "shop"], marks=pytest.mark.slow) for name in WITHOUT_GUARD),
+    ),
+    ids=str,
+)
+def test_a_main_module_without_its_guard(tmp_path, name, arguments):
+    """It would be executed once more in the worker, from where it would start another one."""
+    path = tmp_path / "shop.py"
+    path.write_text(f"{SHOP}open('starts', 'a').write('x')\n{WITHOUT_GUARD[name]}\n")
+
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert 1 == done.returncode
+    assert GUARD in done.stderr
+    assert "could not be loaded in a worker process: " in done.stderr
+    assert "xx" == (tmp_path / "starts").read_text()
+
+
+def test_with_its_guard_it_may_use_engines_in_the_worker(tmp_path):
+    """What is refused is an engine at the import, and not one in the action."""
+    (tmp_path / "shop.py").write_text(
+        f"{SHOP}"
+        "@trioflow.action('outer', isolation='process')\n"
+        "def outer():\n"
+        "    return trioflow.run({'id': 'in', 'steps': [{'id': 'x', 'action': 'set'}]})\n"
+        "if __name__ == '__main__':\n"
+        "    document = {'id': 'out', 'steps': [{'id': 'o', 'action': 'outer'}]}\n"
+        "    print(trioflow.run(document, actions=outer))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "shop.py"],
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert ("{'o': {'x': {}}}\n", "") == (done.stdout, done.stderr)
 
 
 # ---- what it prints and logs ----

@@ -25,6 +25,12 @@ async def ship(): ...
 def plain(): ...
 
 
+class Shop:
+    """Nobody means that a step makes one of these."""
+
+    def refund(self): ...
+
+
 def test_built_in_actions_are_always_known():
     assert BUILT_IN == Registry().names
 
@@ -76,12 +82,24 @@ def test_a_module_without_actions():
         ([b"x"], "b'x' is no action"),
         ([lambda: None], "has no name of its own"),
         ([divmod], "positional-only"),
+        ([Shop], r"^Shop is a class, and a class is no action: give a function"),
+        (dict, "dict is a class"),
     ),
-    ids=("text", "number", "bytes", "lambda", "positional"),
+    ids=("text", "number", "bytes", "lambda", "positional", "class", "type"),
 )
 def test_what_is_no_action(wrong, message):
     with pytest.raises(InvalidRequest, match=message):
         Registry(wrong)
+
+
+def test_a_method_and_a_class_that_is_marked():
+    @action("shop.parcel")
+    class Parcel(dict): ...
+
+    registry = Registry([Shop().refund, Parcel])
+
+    assert "refund" in registry
+    assert Parcel is registry.get("shop.parcel").function
 
 
 def test_two_functions_with_one_name():
@@ -148,15 +166,23 @@ def test_process_run_is_not_known():
 
 def test_process_run_is_known_when_allowed_or_given():
     allowed = Registry(allow=("process.run",))
+    alone = Registry(allow="process.run")
     given = Registry([actions.process_run])
 
     assert actions.process_run is allowed.get("process.run").function
     assert allowed.get("process.run") == given.get("process.run")
+    assert allowed.names == alone.names
 
 
 def test_nothing_else_can_be_allowed():
     with pytest.raises(InvalidRequest, match=r"'log'; what needs it is process\.run"):
         Registry(allow=["log"])
+
+
+@pytest.mark.parametrize("wrong", (5, [["log"]], [None]), ids=str)
+def test_what_is_no_name_cannot_be_allowed(wrong):
+    with pytest.raises(InvalidRequest, match="there is nothing to allow about"):
+        Registry(allow=wrong)
 
 
 # ---- entry points ----

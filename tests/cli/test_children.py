@@ -137,7 +137,9 @@ def test_secrets(
     assert {"n": 7} == json.loads(do(*run, "key=env:THE_KEY", "--id", "s").stdout)
     assert {"n": 13} == json.loads(do(*run, "key=file:key").stdout)
     assert "hunter2" not in do("history", "s", "--json").stdout
-    assert "${secret.key} has no value" in do(*run, "other=env:THE_KEY", exits=1).stderr
+    said = do(*run, "other=env:THE_KEY", exits=1).stderr
+    assert "${secret.key} has no value; bring it with" in said
+    assert "--secret key=env:VARIABLE" in said
 
 
 @pytest.mark.parametrize(

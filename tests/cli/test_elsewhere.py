@@ -79,6 +79,54 @@ def test_nothing_to_bring(engine: Any, do: Any) -> None:
     assert "in use by another engine" in result.stderr
 
 
+def test_nothing_is_brought_of_what_is_waited_for(engine: Any, do: Any) -> None:
+    """Ending the other engine would not help."""
+    step = {"id": "x", "action": "kitchen.length", "parameters": {"text": "${input.guest}"}}
+    execution = engine.start({"id": "ask", "steps": [step]}, execution_id="one")
+    execution.wait_paused()
+    result = do("resume", "one", exits=2)
+
+    assert result.stderr.endswith(
+        "this answers nothing that it waits for: input.guest (step 'x'); the engine that has the "
+        "store open goes on when it is brought with:\n"
+        "  trioflow resume one -i guest=TEXT\n"
+    )
+
+
+def test_a_signal_beside_an_engine_that_lacks_the_action(
+    do: Any, kitchen: str, store_document: Any
+) -> None:
+    """`list` and `show` agree on what is waited for."""
+    steps = [{"id": "bell", "type": "wait"}, {"id": "boil", "action": "kitchen.boil"}]
+    store_document("ring.json", {"id": "ring", "steps": steps})
+    do("run", "ring.json", "--actions", kitchen, "--id", "r", exits=3)
+    with blocking.open_engine(STORE):
+        do("signal", "r", "bell", "1")
+        listed, page = do("list").stdout, do("show", "r").stdout
+        refused = do("resume", "r", exits=2).stderr
+
+    assert "an engine with its actions: resume it" in listed
+    assert "Waits for\n  an engine with its actions: what it waited for has come" in page
+    assert "waited for signal 'bell'; it has come" in page
+    assert "to continue it here, end the other engine first" in refused
+
+
+def test_what_a_child_waited_for_has_come(do: Any, here: Path, store_document: Any) -> None:
+    """And only that: its neighbours are still waited for."""
+    steps = [
+        {"id": name, "type": "workflow", "workflow": "wait", "depends_on": []}
+        for name in ("sub", "sub2")
+    ]
+    store_document("family.json", {"id": "family", "steps": steps})
+    do("run", "family.json", "--workflow", "wait.json", "--id", "f", exits=3)
+    with blocking.open_engine(STORE):
+        do("signal", "f:sub", "bell", "1")
+        page = do("show", "f").stdout
+
+    assert "waited for its child f:sub; it has come" in page
+    assert "waits for its child f:sub2" in page
+
+
 def test_a_pause(engine: Any, do: Any) -> None:
     execution = engine.start("wait.json", execution_id="w")
     execution.wait_paused()

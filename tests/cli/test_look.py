@@ -304,6 +304,59 @@ def test_items_and_undoing(do: Any, kitchen: str, store_document: Any) -> None:
     assert "undone" == found["steps"][0]["undo"]
 
 
+@pytest.mark.parametrize(
+    ("compensate", "undone", "receipt"),
+    (
+        ("kitchen.undo", "items 0 and 2 undone", ["count"]),
+        (
+            {"action": "kitchen.spill", "parameters": {}},
+            "items 0 and 2 could not be undone: the cup",
+            [],
+        ),
+    ),
+    ids=("undone", "not"),
+)
+def test_which_items_were_undone(
+    do: Any, kitchen: str, store_document: Any, compensate: Any, undone: str, receipt: list[str]
+) -> None:
+    """The line has the failure of another item."""
+    step = {
+        "id": "count",
+        "action": "kitchen.length",
+        "for_each": {"items": ["a", None, "c"], "max_concurrent": 1, "on_item_error": "continue"},
+        "parameters": {"text": "${item}"},
+        "compensate": compensate,
+    }
+    steps = [step, {"id": "bell", "type": "wait"}]
+    store_document("items.json", {"id": "items", "steps": steps})
+    do("run", "items.json", "--actions", kitchen, "--id", "i", exits=3)
+    ended = do("cancel", "i", "--actions", kitchen, "--json")
+
+    assert f"3 items, {undone}" in do("show", "i").stdout
+    assert receipt == json.loads(ended.stdout)["compensated"]
+
+
+def test_what_is_late_is_said(do: Any, here: Path, store_document: Any) -> None:
+    """By `show`, as by `run`: a function that cannot be stopped may return after its timeout."""
+    (here / "slow.py").write_text(
+        "import time, trio, trioflow\n\n"
+        '@trioflow.action("slow")\n'
+        "def slow(context: trioflow.ActionContext):\n"
+        "    try:\n"
+        "        while True:\n"
+        "            context.check_cancelled()\n"
+        "            time.sleep(0.001)\n"
+        "    except trio.Cancelled:\n"
+        "        return 1\n"
+    )
+    step = {"id": "slow", "action": "slow", "timeout": "1ms"}
+    store_document("slow.json", {"id": "slow", "steps": [step]})
+    told = do("run", "slow.json", "--actions", "slow.py", "--id", "s")
+
+    assert "late" in told.stderr
+    assert "\n      late\n" in do("show", "s").stdout
+
+
 def test_what_a_child_waits_for(do: Any) -> None:
     """The commands go to the child."""
     child = trioflow.load_workflow("wait.json")

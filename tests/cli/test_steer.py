@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,13 +111,56 @@ def test_a_signal_is_kept_where_actions_are_missing(
     assert "signal bell left" in kept.stderr
     assert "unknown action 'kitchen.boil'" in kept.stderr
     assert kept.stderr.endswith("  trioflow resume r --actions MODULE-or-FILE\n")
-    assert "nothing more: resume it" in do("list").stdout
-    assert "trioflow resume r --actions MODULE-or-FILE continues it" in do("show", "r").stdout
+    assert "an engine with its actions: resume it" in do("list").stdout
+    page = do("show", "r").stdout
+    assert "trioflow resume r --actions MODULE-or-FILE continues it" in page
+    assert "Waits for\n  an engine with its actions: what it waited for has come" in page
+    assert "waited for signal 'bell'; it has come" in page
+    assert "waits for signal" not in page
+    assert "waits" not in json.loads(do("show", "r", "--json").stdout)["steps"][0]
     waiting = do("recover", exits=3)
     assert "1 executions are left as they are: r (unknown action" in waiting.stderr
     assert "r is PAUSED, and what it waited for has come" in waiting.stderr
     done = do("resume", "r", "--actions", kitchen)
     assert {"boil": {"celsius": 100, "litres": 1}} == json.loads(done.stdout)
+
+
+def test_a_signal_is_kept_where_actions_do_not_fit(
+    do: Any, kitchen: str, store_document: Any, here: Path
+) -> None:
+    """As where they are missing: what came is not lost because of a deployment."""
+    steps = [
+        {"id": "bell", "type": "wait"},
+        {"id": "boil", "action": "kitchen.boil", "parameters": {"litres": "${bell}"}},
+        {"id": "more", "action": "kitchen.boil", "parameters": {"litres": 2}},
+    ]
+    store_document("ring.json", {"id": "ring", "steps": steps})
+    do("run", "ring.json", "--actions", kitchen, "--id", "r", exits=3)
+    (here / "newer.py").write_text(
+        'import trioflow\n\n@trioflow.action("kitchen.boil")\nasync def boil(litres, pot): ...\n'
+    )
+    kept = do("signal", "r", "bell", "3", "--actions", "newer.py")
+
+    assert (
+        "signal bell left; r has it in its history, for whoever drives it\n"
+        "it can't go on here: workflow 'ring', $.steps[1].parameters: action 'kitchen.boil' "
+        "lacks its parameter 'pot', and 1 more problem; let the action take it, or bring another "
+        "one\n"
+        "continue with:\n"
+        "  trioflow resume r --actions newer.py\n"
+    ) == kept.stderr
+    assert "SignalReceived" in do("history", "r").stdout
+    done = do("resume", "r", "--actions", kitchen)
+    assert {"more": {"celsius": 100, "litres": 2}} == json.loads(done.stdout)
+
+
+def test_a_faulty_document_of_an_option_keeps_nothing(do: Any, store_document: Any) -> None:
+    do("run", "wait.json", "--id", "w", exits=3)
+    store_document("bad.json", {"id": "bad"})
+    refused = do("signal", "w", "bell", "3", "--workflow", "bad.json", exits=2)
+
+    assert "bad.json: lacks" in refused.stderr
+    assert "signal bell" in do("list").stdout
 
 
 def test_cancel(do: Any) -> None:

@@ -42,6 +42,26 @@ def test_durations(seconds: float, expected: str) -> None:
     assert expected == duration(seconds)
 
 
+@pytest.mark.parametrize(
+    ("items", "undone", "not_undone", "expected"),
+    (
+        (None, [], [], ""),
+        (None, [None], [], "undone"),
+        (None, [], [(None, "no")], "could not be undone: no"),
+        (3, [2, 0, 1], [], "undone"),
+        (3, [0], [], "item 0 undone"),
+        (3, [2, 0], [(1, "no")], "items 0 and 2 undone; item 1 could not be undone: no"),
+        (9, [5, 4, 3, 2, 1, 0], [], "6 items undone"),
+        (9, [], [(3, "no"), (1, "never")], "items 1 and 3 could not be undone: never"),
+    ),
+    ids=str,
+)
+def test_what_was_undone(items: Any, undone: Any, not_undone: Any, expected: str) -> None:
+    row = Row("x", "", "action", "", items=items, undone=undone, not_undone=not_undone)
+
+    assert expected == row.undo
+
+
 def test_instants() -> None:
     assert "1970" in instant(43_200.0)
     assert "1000000000000000000" == instant(1e18)

@@ -6,6 +6,7 @@
 import copy
 import json
 import pickle
+import re
 from importlib import resources
 from types import MappingProxyType
 
@@ -684,7 +685,7 @@ FAULTS = (
     (with_step(retry="3"), '$.steps[0].retry: must be a number of attempts, or an object, not "3"'),
     (with_step(retry={"max_attempts": True}), "$.steps[0].retry.max_attempts: must be a whole number"),
     (with_step(retry={"attempts": 2}), 'unknown key "attempts" in retry - did you mean "max_attempts"?'),
-    (with_step(retry={"initial_delay": -1}), "$.steps[0].retry.initial_delay: a duration is above 0"),
+    (with_step(retry={"initial_delay": -1}), "$.steps[0].retry.initial_delay: must be 0 or more, not -1"),
     (with_step(retry={"initial_delay": False}), "$.steps[0].retry.initial_delay: a duration cannot be"),
     (with_step(retry={"multiplier": 0}), "$.steps[0].retry.multiplier: must be a number above 0, not 0"),
     (with_step(retry={"multiplier": "2"}), "$.steps[0].retry.multiplier: must be a number above 0"),
@@ -825,6 +826,112 @@ def test_faults_of_nodes(fields, expected):
     (problem, *_) = problems_of({"id": "w", "nodes": [{"id": "a", **fields}]})
 
     assert expected in problem
+
+
+@pytest.mark.parametrize(
+    ("document", "key", "meant"),
+    (
+        *(
+            ({"connections": [{"source": "a", "target": "b", key: "b"}]}, key, meant)
+            for key, meant in (
+                ("from", "source"),
+                ("to", "target"),
+                ("if", "condition"),
+                ("when", "condition"),
+                ("name", "id"),
+            )
+        ),
+        *(
+            ({"steps": [{**STEP, key: "b"}]}, key, meant)
+            for key, meant in (
+                ("if", "condition"),
+                ("when", "condition"),
+                ("needs", "depends_on"),
+                ("on", "depends_on"),
+                ("uses", "action"),
+                ("run", "action"),
+                ("with", "parameters"),
+                ("args", "parameters"),
+                ("retries", "retry"),
+                ("undo", "compensate"),
+            )
+        ),
+        *(
+            ({"steps": [{**STEP, field: {key: 3}}]}, key, meant)
+            for field, key, meant in (
+                ("retry", "retries", "max_attempts"),
+                ("retry", "delay", "initial_delay"),
+                ("for_each", "in", "items"),
+                ("fallback", "with", "parameters"),
+            )
+        ),
+        ({"nodes": [{"id": "a", "label": "x"}]}, "label", "title"),
+        ({"nodes": [{"id": "a", "config": {"uses": "x"}}]}, "uses", "action"),
+        ({"tasks": []}, "tasks", "steps"),
+        ({"edges": []}, "edges", "connections"),
+    ),
+    ids=str,
+)
+def test_keys_that_are_usual_elsewhere(document, key, meant):
+    said = "\n".join(problems_of({"id": "w", **document}))
+
+    assert re.search(rf'unknown key "{key}" in .* - did you mean "{meant}"\?', said), said
+
+
+def test_no_delay_in_words():
+    (said,) = problems_of(with_step(retry={"max_delay": "0s"}))
+
+    assert (
+        '$.steps[0].retry.max_delay: a duration is above 0, not "0s"; for no delay write 0' == said
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    (
+        (
+            {"nodes": [{"id": "a", "uses": "x"}]},
+            'unknown key "uses" in a node; its "config" has "action"',
+        ),
+        ({"steps": [{**STEP, "next": "b"}]}, 'the next one has "depends_on", or a connection'),
+    ),
+    ids=str,
+)
+def test_keys_whose_thing_stands_elsewhere(document, said):
+    assert said in "\n".join(problems_of({"id": "w", **document}))
+
+
+@pytest.mark.parametrize(
+    ("condition", "column", "step", "way_out"),
+    (
+        ("my-step.total > 1", 1, "my-step", "my-step.total"),
+        ("1 < my-step", 5, "my-step", "my-step"),
+        ("len(my-step.all[-1].x) > 1", 5, "my-step", "my-step.all[-1].x"),
+        ("steps.my-step.status == 'FAILED'", 1, "my-step", "steps.my-step.status"),
+        ("my-step-total > 1", 1, "my-step", "my-step"),
+        ("a-step.x > 1", 1, "a-step", "a-step.x"),
+    ),
+    ids=str,
+)
+def test_a_hyphen_in_a_condition_is_minus(condition, column, step, way_out):
+    """Once, and with the way out, also where the first half is a step of its own."""
+    steps = [{**STEP, "id": name} for name in ("my-step", "a", "a-step", "b")]
+    steps[3]["condition"] = condition
+    said = f"$.steps[3].condition: `-` is minus here; the step `{step}` is named `${{{way_out}}}`"
+
+    assert [f"{said} (column {column} of {condition!r})"] == problems_of(
+        {"id": "w", "steps": steps}
+    )
+    steps[3]["condition"] = condition.replace(way_out, f"${{{way_out}}}")
+    if "total >" not in condition or "." in condition:
+        assert 4 == len(load_workflow({"id": "w", "steps": steps}).plan.steps)
+
+
+def test_a_hyphen_where_no_step_has_one():
+    steps = [STEP, {**STEP, "id": "b", "condition": "a-stop.x > 1"}]
+    (said,) = problems_of({"id": "w", "steps": steps})
+
+    assert "`stop` is neither a step nor `input`" in said
 
 
 def test_the_reserved_words():

@@ -414,10 +414,21 @@ def test_not_json(value, problem):
 
 
 def test_what_contains_itself_is_not_json():
-    value: list = []
-    value.append(value)
+    value: dict = {"a": [1, {}]}
+    value["a"][1]["b c"] = value["a"]
 
-    assert "is nested more than 200 deep" == not_json(value).message
+    said = '$.a[1]["b c"]: is nested more than 200 deep: it contains itself'
+    assert said == str(not_json(value))
+
+
+def test_of_what_is_nested_too_deep_the_beginning_of_the_way_is_told():
+    value: object = 1
+    for _ in range(201):
+        value = {"d": value}
+
+    said = "$.d.d.d.d.d.d.d.d...: is nested more than 200 deep"
+    assert said == str(not_json(value))
+    assert not_json(value["d"]) is None
 
 
 def test_to_json_shares_nothing():

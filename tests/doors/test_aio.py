@@ -13,6 +13,7 @@ import trio
 
 import trioflow
 from trioflow.aio import open_engine
+from trioflow.engine._inbox import EngineLeft
 
 from .test_blocking import DOUBLE, FOREVER, double
 
@@ -147,3 +148,53 @@ async def test_a_broken_engine_cancels_the_body_and_raises_the_cause(tmp_path: P
         async with open_engine(actions=[broken]) as engine:
             await engine.start(document)
             await asyncio.sleep(1000)
+
+
+USES: tuple[Callable[[Any, Any], Any], ...] = (
+    lambda engine, execution: engine.run(DOUBLE, {"n": 1}),
+    lambda engine, execution: engine.execution("x"),
+    lambda engine, execution: engine.executions(),
+    lambda engine, execution: asyncio.to_thread(engine.statistics),
+    lambda engine, execution: execution.result(),
+    lambda engine, execution: execution.refresh(),
+    lambda engine, execution: anext(execution.events()),
+    lambda engine, execution: execution.cancel(),
+)
+USE_NAMES = (
+    "run",
+    "execution",
+    "executions",
+    "statistics",
+    "result",
+    "refresh",
+    "events",
+    "cancel",
+)
+
+
+@pytest.mark.parametrize("use", USES, ids=USE_NAMES)
+@on_asyncio
+async def test_after_the_block_the_engine_is_left(use: Any) -> None:
+    async with open_engine(actions=[double]) as engine:
+        execution = await engine.start(DOUBLE, execution_id="x")
+    with pytest.raises(EngineLeft, match="the engine was left; use it, and its executions, inside"):
+        await use(engine, execution)
+
+    assert {} == execution.outputs
+
+
+async def test_on_trio_it_names_the_engine() -> None:
+    with pytest.raises(trioflow.InvalidRequest, match=r"`async with trioflow\.open_engine"):
+        async with open_engine():
+            pass  # pragma: no cover
+
+
+@on_asyncio
+async def test_a_known_workflow_a_status_that_is_none_and_a_grace(forever: Any) -> None:
+    """As on trio: what is checked there is checked for all."""
+    async with open_engine(actions=[double, forever], workflows=DOUBLE) as engine:
+        assert 4 == await engine.run("double", {"n": 2})
+        with pytest.raises(trioflow.InvalidRequest, match="did you mean 'COMPLETED'"):
+            await engine.executions(status="completed")
+        execution = await engine.start(FOREVER)
+        assert "CANCELLED" == (await execution.cancel(grace="1ms")).status

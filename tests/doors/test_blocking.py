@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import trio
 
 import trioflow
 from trioflow.blocking import open_engine
+from trioflow.engine._inbox import EngineLeft
 
 
 @trioflow.action("double")
@@ -117,3 +119,62 @@ def test_a_call_that_others_wait_in_ends_when_the_engine_is_left() -> None:
 
     assert not thread.is_alive()
     assert ["the engine was left while this call was waiting"] == [str(one) for one in raised]
+
+
+USES: tuple[Callable[[Any, Any], object], ...] = (
+    lambda engine, execution: engine.run(DOUBLE, {"n": 1}),
+    lambda engine, execution: engine.execution("x"),
+    lambda engine, execution: engine.executions(),
+    lambda engine, execution: engine.statistics(),
+    lambda engine, execution: engine.check(trioflow.load_workflow(DOUBLE)),
+    lambda engine, execution: execution.result(),
+    lambda engine, execution: execution.refresh(),
+    lambda engine, execution: list(execution.events()),
+    lambda engine, execution: execution.cancel(),
+)
+USE_NAMES = (
+    "run",
+    "execution",
+    "executions",
+    "statistics",
+    "check",
+    "result",
+    "refresh",
+    "events",
+    "cancel",
+)
+
+
+@pytest.mark.parametrize("use", USES, ids=USE_NAMES)
+def test_after_the_block_the_engine_is_left(use: Any) -> None:
+    with open_engine(actions=[double]) as engine:
+        execution = engine.start(DOUBLE, execution_id="x")
+    with pytest.raises(EngineLeft, match="the engine was left; use it, and its executions, inside"):
+        use(engine, execution)
+
+    assert {} == execution.outputs
+
+
+def test_from_the_engines_own_thread_nothing_waits_for_itself() -> None:
+    raised: list[str] = []
+
+    def observe(execution_id: str, event: trioflow.events.Event) -> None:
+        if event.type == "ExecutionStarted":
+            with pytest.raises(trioflow.InvalidRequest, match="would wait for itself") as caught:
+                engine.executions()
+            raised.append(type(caught.value).__name__)
+
+    with open_engine(actions=[double], observers=observe) as engine:
+        engine.run(DOUBLE, {"n": 1})
+
+    assert ["InvalidRequest"] == raised
+
+
+def test_a_known_workflow_a_status_that_is_none_and_a_grace() -> None:
+    """As on trio: what is checked there is checked for all."""
+    with open_engine(actions=[double, forever], workflows=DOUBLE) as engine:
+        assert 4 == engine.run("double", {"n": 2})
+        with pytest.raises(trioflow.InvalidRequest, match="did you mean 'COMPLETED'"):
+            engine.executions(status="completed")
+        execution = engine.start(FOREVER)
+        assert "CANCELLED" == execution.cancel(grace="1ms").status

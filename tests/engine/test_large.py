@@ -53,7 +53,7 @@ async def test_a_request_that_is_too_large_leaves_nothing(autojump_clock: Any) -
             execution = await engine.start({"id": "w", "steps": steps})
             await execution.wait_paused()
             before = execution.waiting_for
-            with pytest.raises(trioflow.errors.TooLarge):
+            with pytest.raises(trioflow.InvalidRequest, match="the whole input has 1048584 bytes"):
                 await execution.resume({"x": "x" * MAX_EVENT_BYTES})
 
             now = (execution.status, execution.input, execution.waiting_for)

@@ -94,6 +94,8 @@ async def engine(order: trioflow.Workflow) -> None:
         await opened.run(order, {}, "x")  # type: ignore[call-arg]
     trioflow.open_engine("memory:", max_concurrent_steps="5")  # type: ignore[arg-type]
     trioflow.open_engine("memory:", slots=5)  # type: ignore[call-arg]
+    trioflow.open_engine("memory:", observers=print, allow="process.run", secrets={"T": "x"})
+    trioflow.open_engine("memory:", observers=[5])  # type: ignore[list-item]
 
 
 async def execution(one: trioflow.Execution) -> None:
@@ -108,7 +110,8 @@ async def execution(one: trioflow.Execution) -> None:
     async for event in one.events(after=3):
         assert_type(event, events.Event)
         assert_type(events.to_json(event), dict[str, Any])
-    await one.cancel(grace="5s")  # type: ignore[arg-type]
+    await one.cancel(grace="5s")
+    await one.cancel(grace=[5])  # type: ignore[arg-type]
     await one.signal()  # type: ignore[call-arg]
     one.status = "COMPLETED"  # type: ignore[misc]
 

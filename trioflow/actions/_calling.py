@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from inspect import iscoroutine
+from typing import Any, NoReturn
 
 import trio
 
 from trioflow.actions._action import Action
 from trioflow.actions._context import ActionContext
+from trioflow.errors import StepError
 
 
 async def call(
@@ -31,20 +33,57 @@ async def call(
     next checkpoint, a plain `def` when it returns or calls `ActionContext.check_cancelled`, a
     worker process at once, an asyncio task when it has ended.
 
-    Raises `StepError` with code ``action.parameters`` if the parameters do not fit.
+    Raises `StepError` with code ``action.parameters`` if the parameters do not fit, and one for a
+    coroutine that nobody has awaited.
     """
     arguments = action.bind(parameters, context)
     if action.kind == "async":
-        return await action.function(**arguments)
+        try:
+            return checked(action, await action.function(**arguments))
+        except RuntimeError as error:
+            _explain(action, error)
     if action.kind == "sync":
         return await trio.to_thread.run_sync(
-            partial(action.function, **arguments), abandon_on_cancel=False, limiter=limiter
+            partial(perform, action, arguments), abandon_on_cancel=False, limiter=limiter
         )
     # The other two need modules that take their time to import.
     if action.kind == "asyncio":
         from trioflow.actions._asyncio_call import call_in_asyncio
 
-        return await call_in_asyncio(action, arguments, limiter=limiter)
+        return checked(action, await call_in_asyncio(action, arguments, limiter=limiter))
     from trioflow.actions._process_call import call_in_process
 
     return await call_in_process(action, arguments)
+
+
+def perform(action: Action, arguments: Mapping[str, Any]) -> Any:
+    """Call a plain `def` action, here and now."""
+    try:
+        return checked(action, action.function(**arguments))
+    except RuntimeError as error:
+        _explain(action, error)
+
+
+def checked(action: Action, result: Any) -> Any:
+    """Return what an action returned, unless it is a coroutine: it has not done its work."""
+    if not iscoroutine(result):
+        return result
+    result.close()  # or Python warns, of what is said here
+    how = (
+        "it has to `await` that"
+        if action.kind in ("async", "asyncio")
+        else "write `async def` instead of `def`, or call something that is not asynchronous"
+    )
+    raise StepError(
+        f"action {action.name!r} returned a coroutine, which nobody awaits; {how}", retryable=False
+    )
+
+
+def _explain(action: Action, error: RuntimeError) -> NoReturn:
+    """Raise the error; one of asyncio's, which knows nothing of trio, with what to do."""
+    if error.args != ("no running event loop",):
+        raise error
+    raise RuntimeError(
+        f"{error}: action {action.name!r} calls asyncio, which does not run here; "
+        'write it as an `async def` with @action(loop="asyncio")'
+    ) from error

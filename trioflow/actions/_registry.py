@@ -47,12 +47,13 @@ class Registry:
         self,
         actions: Iterable[Any] = (),
         *,
-        allow: Iterable[str] = (),
+        allow: Iterable[str] | str = (),
         entry_points: bool = True,
     ) -> None:
         """Take functions, modules (of which all public marked functions) and iterables of them.
 
-        `allow` names the built-in actions that are only there when asked for: ``process.run``.
+        `allow` names the built-in actions that are only there when asked for, one or several:
+        ``process.run``.
         Raises `InvalidRequest` for two functions with one name, and for what is no action.
         """
         self._given = {}
@@ -60,8 +61,8 @@ class Registry:
         self._from_entry_points = {}
         self._entry_points_wanted = entry_points
         self.entry_point_problems = ()
-        for name in allow:
-            if name not in _ON_REQUEST:
+        for name in _names(allow):
+            if not isinstance(name, str) or name not in _ON_REQUEST:
                 raise InvalidRequest(
                     f"there is nothing to allow about {name!r}; "
                     f"what needs it is {', '.join(_ON_REQUEST)}"
@@ -136,6 +137,11 @@ class Registry:
         self.entry_point_problems = tuple(problems)
 
 
+def _names(allow: Any) -> Iterable[Any]:
+    several = isinstance(allow, Iterable) and not isinstance(allow, str)
+    return tuple(allow) if several else (allow,)
+
+
 def _add(actions: dict[str, Action], found: Action) -> None:
     present = actions.setdefault(found.name, found)
     if present.function != found.function:
@@ -154,6 +160,11 @@ def _place(found: Action) -> str:
 def _collect(candidate: Any) -> Iterator[Action]:
     if isinstance(candidate, ModuleType):
         yield from _of_module(candidate)
+    elif isinstance(candidate, type) and not isinstance(getattr(candidate, MARK, None), Action):
+        raise InvalidRequest(
+            f"{candidate.__qualname__} is a class, and a class is no action: give a function, such "
+            f"as a method of an instance of it, or mark the class with @trioflow.action"
+        )
     elif callable(candidate):
         try:
             yield action_of(candidate)

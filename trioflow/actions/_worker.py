@@ -26,9 +26,19 @@ from typing import Any
 HEADER = struct.Struct(">cQ")
 LENGTH = struct.Struct(">Q")
 RETURNED, RAISED, REFUSED, LOGGED = b"R", b"E", b"X", b"L"
+# There is a module of this name as long as a worker imports what it is to execute: an engine is not
+# to be opened then. It would execute the program again, in a worker of its own, and so on.
+LOADING = "trioflow.actions._worker.loading"
 # An output may have 1 MiB as JSON, which the engine checks. This only keeps an absurd one from
 # being carried over to it.
 MAX_ANSWER = 8 * 1024 * 1024
+
+
+_NOT_LOADED = "could not be loaded in a worker process: "
+_GUARD = (
+    "; a worker imports the module that was started, to find the action in it, so that must do "
+    'nothing: what it does when it is started belongs under `if __name__ == "__main__":`'
+)
 
 
 def main() -> None:
@@ -39,14 +49,24 @@ def main() -> None:
     sys.path[:] = path
     _forward_logs(answers)
     try:
-        if main_module is not None:
-            _load_main(*main_module)
-        function, arguments = pickle.loads(call)  # noqa: S301
-    except Exception as error:  # noqa: BLE001
-        _send(answers, RAISED, _describe(error, "could not be loaded in a worker process: "))
+        function, arguments = _load(main_module, call)
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        advice = _GUARD if main_module is not None and "__name__" not in str(error) else ""
+        _send(answers, RAISED, _describe(error, _NOT_LOADED, advice))
     else:
         _send(answers, *_answer(function, arguments))
     sys.stdout.flush()
+
+
+def _load(main_module: tuple[str | None, str] | None, call: bytes) -> tuple[Any, Any]:
+    sys.modules[LOADING] = types.ModuleType(LOADING)
+    try:
+        if main_module is not None:
+            _load_main(*main_module)
+        function, arguments = pickle.loads(call)  # noqa: S301
+    finally:
+        sys.modules.pop(LOADING, None)
+    return function, arguments
 
 
 def _take_pipes() -> tuple[int, int]:
@@ -86,6 +106,10 @@ def _answer(function: Any, arguments: Any) -> tuple[bytes, bytes]:
         result = function(**arguments)
     except Exception as error:  # noqa: BLE001
         return RAISED, _describe(error)
+    if isinstance(result, types.CoroutineType):
+        result.close()
+        message = "returned a coroutine, which nobody awaits; call something not asynchronous"
+        return REFUSED, pickle.dumps(("result.not_json", message))
     try:
         answer = pickle.dumps(result)
     except Exception as error:  # noqa: BLE001
@@ -100,7 +124,7 @@ def _answer(function: Any, arguments: Any) -> tuple[bytes, bytes]:
     return RETURNED, answer
 
 
-def _describe(error: Exception, introduction: str = "") -> bytes:
+def _describe(error: Exception | SystemExit, introduction: str = "", advice: str = "") -> bytes:
     """Pickle the exception, if it does pickle, beside what everybody can understand."""
     pickled = None
     if not introduction:
@@ -111,7 +135,7 @@ def _describe(error: Exception, introduction: str = "") -> bytes:
     return pickle.dumps(
         {
             "exception": pickled,
-            "message": f"{introduction}{type(error).__name__}: {error}",
+            "message": f"{introduction}{type(error).__name__}: {error}{advice}",
             "code": code if isinstance(code, str) else None,
             "retryable": retryable if isinstance(retryable, bool) else None,
             "traceback": "".join(traceback.format_exception(error)),

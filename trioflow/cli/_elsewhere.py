@@ -19,15 +19,18 @@ from trioflow.cli._options import Job
 from trioflow.cli._output import Screen, err, print_json
 from trioflow.cli._progress import Progress, make_progress
 from trioflow.cli._signals import Interrupts
-from trioflow.cli._words import step_words
+from trioflow.cli._text import count
+from trioflow.cli._words import answers, step_words
 from trioflow.engine import Requester, Snapshot, look
-from trioflow.errors import UnknownAction, UnknownWorkflow
+from trioflow.errors import DefinitionError, StoreLocked, UnknownAction, UnknownWorkflow
 from trioflow.events import StoppingStarted
 from trioflow.stores import Store, open_store
 from trioflow.timelines import ENDED, Timeline
 
 # Leaves the request, and returns the seq of the history by then.
 Ask = Callable[[Requester], Awaitable[int]]
+# Why the engine that was opened here does not drive an execution.
+Unfit = UnknownAction | UnknownWorkflow | DefinitionError
 
 # Seconds: an engine that drives the execution looks four times a second, and has work to do.
 NOTICED_WITHIN = 1.0
@@ -64,22 +67,44 @@ def leave(job: Job, execution_id: str, ask: Ask, what: str, *, watch: bool = Tru
     return DONE
 
 
-def keep(
-    job: Job, execution_id: str, ask: Ask, what: str, missing: UnknownAction | UnknownWorkflow
-) -> int:
+def keep(job: Job, execution_id: str, ask: Ask, what: str, unfit: Unfit) -> int:
     """Leave a request for an execution that cannot be driven here, and tell how it goes on."""
     code = leave(job, execution_id, ask, what, watch=False)
     if not job.as_json:
-        message, _ = explain(missing)
         screen = err()
-        screen.line(f"it can't go on here: {message}")
+        screen.line(f"it can't go on here: {_why_unfit(unfit)}")
         # Children go on with the one at the top of the family.
         words = ["trioflow", "resume", execution_id.partition(":")[0], *job.options]
-        hint = "--actions MODULE-or-FILE"
-        if isinstance(missing, UnknownWorkflow):
-            hint = "--workflow FILE-or-FOLDER"
-        tell_commands(screen, [f"{shlex.join(words)} {hint}"])
+        hint = " --actions MODULE-or-FILE"
+        if isinstance(unfit, UnknownWorkflow):
+            hint = " --workflow FILE-or-FOLDER"
+        elif isinstance(unfit, DefinitionError) and job.actions:
+            # A second function of that name would be one too many.
+            hint = ""
+        tell_commands(screen, [f"{shlex.join(words)}{hint}"])
     return code
+
+
+def _why_unfit(unfit: Unfit) -> str:
+    if not isinstance(unfit, DefinitionError):
+        return explain(unfit)[0]
+    first, *others = unfit.problems
+    more = f", and {count(len(others), 'more problem')}" if others else ""
+    return f"{unfit.source}, {first}{more}; let the action take it, or bring another one"
+
+
+def instead(job: Job, execution_id: str, locked: StoreLocked) -> str:
+    """Return what helps where a bare `resume` is refused, and another engine has the store."""
+
+    async def read() -> Snapshot:
+        async with open_store(job.store, requests_only=True) as store:
+            return await look(store, execution_id)
+
+    if not (waiting := trio.run(read).waiting_for):
+        # Nothing is to be brought, and there is no driving it from here.
+        return f"to continue it here, end the other engine first: {locked}"
+    commands = "\n".join(f"  {command}" for command in answers(execution_id, waiting, job.where))
+    return f"the engine that has the store open goes on when it is brought with:\n{commands}"
 
 
 def cancel(job: Job, execution_id: str, ask: Ask, *, patience: float = PATIENCE) -> int:

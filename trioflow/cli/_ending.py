@@ -71,14 +71,14 @@ def result(execution: Execution | Snapshot, output: Any) -> dict[str, Any]:
 def receipt(timeline: Timeline) -> dict[str, list[str]]:
     """Return what a cancel did, with the names of `Receipt`."""
     rows = timeline.rows.values()
-    undone = [row for row in rows if row.undo == "undone"]
+    undone = [row for row in rows if row.undone]
     # In the order in which it was done.
     undone.sort(key=lambda row: row.attempts[-1].started_at if row.attempts else 0.0)
     return {
         "stopped": [row.id for row in rows if row.status == "CANCELLED"],
         "late": [row.id for row in rows if row.late],
         "compensated": [row.id for row in undone],
-        "not_compensated": [row.id for row in rows if row.undo and row not in undone],
+        "not_compensated": [row.id for row in rows if row.not_undone],
         "unresponsive": [row.id for row in rows if any(a.unresponsive for a in row.attempts)],
     }
 

@@ -11,6 +11,7 @@ from trioflow.cli._completing import any_execution, workflow_ids
 from trioflow.cli._options import json_option, store_option, store_to_read
 from trioflow.cli._run import parse_labels
 from trioflow.cli._text import duration, instant, plain
+from trioflow.cli._words import WAITS_FOR_ENGINE
 
 if TYPE_CHECKING:
     from trioflow.cli._output import Screen
@@ -181,7 +182,7 @@ def _waits(snapshot: Snapshot | None) -> str:
     if snapshot is None:
         return ""
     if not snapshot.waiting_for:
-        return "nothing more: resume it"
+        return f"{WAITS_FOR_ENGINE}: resume it"
     first = snapshot.waiting_for[0]
     words = {
         "input": first.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -37,6 +38,24 @@ COMMANDS = {
     "completion": ("_completion", "Print what lets a shell complete commands with Tab."),
 }
 
+# What other programs, or Python, call the same.
+_ELSEWHERE = {
+    "approve": "signal",
+    "events": "history",
+    "inspect": "show",
+    "kill": "cancel",
+    "lint": "check",
+    "log": "history",
+    "logs": "history",
+    "ls": "list",
+    "ps": "list",
+    "start": "run",
+    "statistics": "stats",
+    "status": "show",
+    "stop": "cancel",
+    "validate": "check",
+}
+
 
 class Program(click.Group):
     """The group of all commands; calling it exits with one of the codes of `_errors.py`."""
@@ -52,6 +71,18 @@ class Program(click.Group):
         module = importlib.import_module(f"trioflow.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; say which one may be meant where there is none of that name."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name[:64], COMMANDS, n=1)
+            meant = _ELSEWHERE.get(name) or (near[0] if near else None)
+            hint = f" Did you mean {meant!r}?" if meant else ""
+            raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, without importing them."""

@@ -82,7 +82,10 @@ class PlainProgress:
             self._line(event.at, event.step, words)
         elif isinstance(event, (e.StepCompensated, e.CompensationFailed)):
             item = "" if event.item is None else f"item {event.item} "
-            self._line(event.at, event.step, f"{item}{timeline.row(event.step).undo}")
+            words = "undone"
+            if isinstance(event, e.CompensationFailed):
+                words = f"could not be undone: {event.failure.message}"
+            self._line(event.at, event.step, f"{item}{words}")
         elif isinstance(event, e.ChildStarted):
             self._line(event.at, event.step, f"starts its child {event.execution}")
         elif isinstance(event, (e.AttemptInterrupted, e.AttemptCrashed)):

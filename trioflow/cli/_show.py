@@ -13,9 +13,11 @@ from trioflow.cli._options import Job, json_option, store_option, store_to_read
 from trioflow.cli._output import STYLES, Screen
 from trioflow.cli._text import count, duration, inline, instant, pairs, pretty, shorten, since
 from trioflow.cli._words import (
+    WAITS_FOR_ENGINE,
     answers,
     attempt_words,
     failure_tree,
+    has_come,
     resuming,
     step_words,
     tally,
@@ -158,9 +160,13 @@ class _Page:
 
     def _waiting(self) -> None:
         waiting = self._snapshot.waiting_for
-        if not waiting:
+        if not waiting and self._snapshot.status != "PAUSED":
             return
         self._title("Waits for")
+        if not waiting:
+            why = "what it waited for has come, and none has acted upon it yet"
+            self._screen.line(f"  {WAITS_FOR_ENGINE}: {why}")
+            return
         for entry in waiting:
             self._screen.line(f"  {waiting_words(entry)}")
         options = Job(self._store).where
@@ -221,7 +227,10 @@ class _Page:
             by = f"by {row.by}" if row.by in ("fallback", "decision") else ""
             items = "" if row.items is None else count(row.items, "item")
             child = f"child {row.child}" if row.child else ""
-            return ", ".join(filter(None, [by, items, child, row.undo]))
+            late = "late" if row.late else ""
+            return ", ".join(filter(None, [by, items, child, late, row.undo]))
+        if has_come(row, self._snapshot):
+            return f"waited for {row.waits}; it has come"
         last = row.attempts[-1] if row.attempts else None
         if row.status == "RUNNING" and last is not None and row.items is None:
             return ""
@@ -341,9 +350,7 @@ def to_json(snapshot: Snapshot, timeline: Timeline) -> dict[str, Any]:
         "ended": snapshot.head.ended,
         "labels": dict(snapshot.head.labels),
         "input": snapshot.input,
-        "steps": [
-            _step_to_json(row, snapshot.steps[row.id].output) for row in timeline.rows.values()
-        ],
+        "steps": [_step_to_json(row, snapshot) for row in timeline.rows.values()],
         "connections": [
             {
                 "id": connection.id,
@@ -363,7 +370,7 @@ def to_json(snapshot: Snapshot, timeline: Timeline) -> dict[str, Any]:
     return found
 
 
-def _step_to_json(row: Row, output: Any) -> dict[str, Any]:
+def _step_to_json(row: Row, snapshot: Snapshot) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": row.id,
         "type": row.type,
@@ -373,10 +380,11 @@ def _step_to_json(row: Row, output: Any) -> dict[str, Any]:
         "attempts": [dict(_attempt_to_json(attempt)) for attempt in row.attempts],
     }
     if row.status == "COMPLETED":
-        found |= {"output": output, "by": row.by, "late": row.late}
+        found |= {"output": snapshot.steps[row.id].output, "by": row.by, "late": row.late}
     if row.failure is not None:
         found["error"] = row.failure.to_json()
-    for key in ("reason", "waits", "items", "child", "undo"):
+    keys = ["reason", "items", "child", "undo"]
+    for key in keys if has_come(row, snapshot) else ["waits", *keys]:
         if value := getattr(row, key):
             found[key] = value
     return found

@@ -22,7 +22,13 @@ from trioflow.cli._options import (
     require_store,
     store_option,
 )
-from trioflow.errors import InvalidRequest, StoreLocked, UnknownAction, UnknownWorkflow
+from trioflow.errors import (
+    DefinitionError,
+    InvalidRequest,
+    StoreLocked,
+    UnknownAction,
+    UnknownWorkflow,
+)
 
 if TYPE_CHECKING:
     from trioflow.engine import Engine, Execution, Requester
@@ -59,7 +65,7 @@ def resume_command(
     that one goes on with it.
     """
     from trioflow.cli._drive import drive
-    from trioflow.cli._elsewhere import leave
+    from trioflow.cli._elsewhere import instead, leave
     from trioflow.cli._input import read_input
 
     found = read_input(input_file, inputs)
@@ -89,10 +95,7 @@ def resume_command(
         except InvalidRequest as refused:
             if found or decided:
                 raise
-            # Nothing is to be brought, and there is no driving it from here.
-            raise Refused(
-                f"{refused}; to continue it here, end the other engine first: {locked}"
-            ) from None
+            raise Refused(f"{refused}; {instead(job, execution_id, locked)}") from None
 
 
 @click.command("signal", short_help="Bring a signal that an execution waits for.")
@@ -104,8 +107,8 @@ def signal_command(job: Job, *, execution_id: str, name: str, payload: str | Non
     """Bring the signal NAME to the execution ID, with a payload (default: null), and continue it.
 
     The first payload that fits is kept. From then on it is as with `trioflow run`. If another
-    engine has the store open, that one goes on with it. If actions are missing here the payload is
-    kept all the same, and `trioflow resume` continues.
+    engine has the store open, that one goes on with it. If actions are missing here, or do not take
+    what the workflow gives them, the payload is kept all the same, and `trioflow resume` continues.
     """
     from trioflow.cli._drive import drive
     from trioflow.cli._elsewhere import keep, leave
@@ -129,8 +132,8 @@ def signal_command(job: Job, *, execution_id: str, name: str, payload: str | Non
         return drive(job, begin)
     except StoreLocked:
         return leave(job, execution_id, ask, f"signal {name} left")
-    except (UnknownAction, UnknownWorkflow) as missing:
-        return keep(job, execution_id, ask, f"signal {name} left", missing)
+    except (UnknownAction, UnknownWorkflow, DefinitionError) as unfit:
+        return keep(job, execution_id, ask, f"signal {name} left", unfit)
 
 
 @click.command("cancel", short_help="Cancel an execution and wait for its end.")

@@ -143,6 +143,21 @@ def waiting_words(entry: Any) -> str:
     return f"{words}: {about}" if about else words
 
 
+# Of a PAUSED execution that lacks nothing more: whoever drives it next acts upon what has come.
+WAITS_FOR_ENGINE = "an engine with its actions"
+
+
+def has_come(row: Row, snapshot: Snapshot) -> bool:
+    """Whether all that a PAUSED step waits for is there, though nobody has acted upon it yet."""
+    child = f"{snapshot.id}:{row.id}"
+    return row.status == "PAUSED" and not any(
+        f"{entry.step}[".startswith(f"{row.id}[")
+        if entry.execution is None
+        else f"{entry.execution}:".startswith(f"{child}:")
+        for entry in snapshot.waiting_for
+    )
+
+
 def schema_words(schema: Mapping[str, Any] | None) -> str:
     """Return the type and the description that a schema gives, as far as it does."""
     if not schema:

@@ -23,6 +23,48 @@ _SHORTHAND = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SUGGESTION_BUDGET = 50_000
 _LONGEST_WORD = 64
 
+# Keys that are usual for the same thing elsewhere, and what they are here. Which of them is meant
+# depends on the object: it is the first that the object can have.
+USUAL: Mapping[str, Sequence[str]] = {
+    "after": ("depends_on",),
+    "args": ("parameters",),
+    "arguments": ("parameters",),
+    "attempts": ("max_attempts", "retry"),
+    "backoff": ("multiplier", "retry"),
+    "call": ("action",),
+    "delay": ("initial_delay",),
+    "do": ("action",),
+    "each": ("items", "for_each"),
+    "edges": ("connections",),
+    "env": ("parameters",),
+    "foreach": ("for_each",),
+    "from": ("source",),
+    "function": ("action",),
+    "if": ("condition",),
+    "in": ("items",),
+    "jobs": ("steps",),
+    "label": ("title", "name"),
+    "links": ("connections",),
+    "loop": ("for_each",),
+    "max_retries": ("max_attempts", "retry"),
+    "name": ("title", "id"),
+    "needs": ("depends_on",),
+    "on": ("depends_on",),
+    "on_error": ("fallback",),
+    "params": ("parameters",),
+    "requires": ("depends_on",),
+    "retries": ("max_attempts", "retry"),
+    "rollback": ("compensate",),
+    "run": ("action",),
+    "tasks": ("steps",),
+    "to": ("target",),
+    "transitions": ("connections",),
+    "undo": ("compensate",),
+    "uses": ("action",),
+    "when": ("condition",),
+    "with": ("parameters",),
+}
+
 
 def at(path: str, *keys: str | int) -> str:
     """The JSON path of a part: ``at("$.steps", 2, "a b")`` is ``$.steps[2]["a b"]``."""
@@ -108,6 +150,9 @@ class Faults:
     def suggestion(self, word: str, candidates: Iterable[str]) -> str:
         """`` - did you mean "x"?``, or nothing if no candidate is near."""
         known = list(candidates)
+        for meant in USUAL.get(word, ()):
+            if meant in known:
+                return f" - did you mean {shown(meant)}?"
         self._budget -= len(known)
         if len(word) > _LONGEST_WORD or self._budget < 0:
             return ""

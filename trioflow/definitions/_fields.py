@@ -114,7 +114,15 @@ def duration(value: Any, path: str, faults: Faults) -> Any:
 
 def _delay(value: Any, path: str, faults: Faults) -> Any:
     """A duration, or 0: at once."""
-    return 0.0 if _is_number(value) and value == 0 else duration(value, path, faults)
+    if _is_number(value) and value <= 0:
+        return 0.0 if value == 0 else _wrong(faults, path, "0 or more", value)
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        # Of a text like "0s".
+        hint = "; for no delay write 0" if "above 0" in str(error) else ""
+        faults.add(path, f"{error}{hint}")
+        return None
 
 
 def choice(options: Any) -> Reader:

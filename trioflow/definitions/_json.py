@@ -13,6 +13,9 @@ from trioflow.errors import Problem, SchemaValidationError
 # and anything else that recurses, gives up.
 DEEPEST_VALUE = 200
 
+# Keys of a path: behind so many nobody counts.
+_LONGEST_TRAIL = 8
+
 # One integer of more digits than this is an attack on whoever converts it back to text (Python
 # itself refuses at 4,300 digits).
 LONGEST_INTEGER_BITS = 3_300  # about 1,000 digits
@@ -28,7 +31,21 @@ def not_json(value: object, path: str = "$") -> Problem | None:
     if found is None:
         return None
     trail, message = found
+    if len(trail) > DEEPEST_VALUE:
+        return _too_deep(value, path, trail[::-1])
     return Problem(at(path, *reversed(trail)), message)
+
+
+def _too_deep(value: Any, path: str, keys: list[str | int]) -> Problem:
+    """Say where it contains itself, or else where the long way down begins."""
+    message = f"is nested more than {DEEPEST_VALUE} deep"
+    outer: set[int] = set()
+    for number, key in enumerate(keys):
+        outer.add(id(value))
+        value = value[key]
+        if id(value) in outer:
+            return Problem(at(path, *keys[: number + 1]), f"{message}: it contains itself")
+    return Problem(f"{at(path, *keys[:_LONGEST_TRAIL])}...", message)
 
 
 # The trail to a fault is gathered on the way back: that costs nothing where there is no fault.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Container, Mapping
 from typing import NoReturn, cast
 
@@ -20,6 +21,13 @@ _ROOTS = ("input", "steps", "execution", "workflow", "item", "item_index", "secr
 # Comparing an unknown name with all names takes a millisecond for some hundred of them: nothing
 # for one typing mistake, but a document may consist of mistakes.
 _MOST_NAMES_TO_COMPARE = 300
+
+_IN_ID = re.compile(r"[A-Za-z0-9_-]")
+# At most the length of an id, so that nothing is looked at for long.
+_HYPHENED = re.compile(
+    r"(?P<id>[A-Za-z_][A-Za-z0-9_]{0,127}(?:-[A-Za-z0-9_-]{0,127}))"
+    r"(?P<after>(?:\.[A-Za-z0-9_]+|\[-?[0-9]+\])*)"
+)
 
 
 @attrs.frozen
@@ -85,6 +93,8 @@ class Names:
         """
 
         def wrong(message: str) -> NoReturn:
+            if self.compares:
+                self._refuse_minus_in_id(*where)
             raise ExpressionError(message, *where)
 
         def found(root: str, path: Segments, through_output: bool = False) -> Reference:
@@ -147,6 +157,30 @@ class Names:
         if facts[0] == "error" and len(facts) > 1 and facts[1] not in ("code", "message"):
             wrong(f"write {_choice(f'steps.{step}.error', ('code', 'message'))}")
         return segments
+
+    def _refuse_minus_in_id(self, text: str, column: int) -> None:
+        """Raise what is wrong if the name at `column` belongs to the id of a step with a hyphen."""
+        start = column - 1
+        if text.startswith("steps.", start):
+            start += len("steps.")
+        while start > 0 and _IN_ID.match(text, start - 1):
+            start -= 1
+        found = _HYPHENED.match(text, start)
+        if found is None:
+            return
+        # In `my-step-1` the step may be `my-step`.
+        step, after = found["id"], found["after"]
+        while "-" in step and step not in self.steps:
+            step, after = step.rpartition("-")[0], ""
+        if "-" not in step:
+            return
+        start -= len("steps.") * text.endswith("steps.", 0, start)
+        path = text[start : found.start()] + step + after
+        raise ExpressionError(
+            f"`-` is minus here; the step `{shortened(step)}` is named `${{{shortened(path)}}}`",
+            text,
+            start + 1,
+        )
 
     def _did_you_mean(self, name: str) -> str:
         if not isinstance(self.steps, Collection) or len(self.steps) > _MOST_NAMES_TO_COMPARE:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import attrs
 
 from trioflow.definitions import _fields as f
-from trioflow.definitions._faults import Faults, at, check_keys, extensions, shown
+from trioflow.definitions._faults import USUAL, Faults, at, check_keys, extensions, shown
 
 Order = Literal["list", "sequence", "graph"]
 
@@ -56,7 +56,7 @@ class Outline:
 
 def read_outline(document: Mapping[str, Any], faults: Faults) -> Outline:
     known = (*f.WORKFLOW_FIELDS, *f.SHAPE_FIELDS)
-    check_keys(document, known, "$", faults, what="the workflow", hints=_hint_for_workflow)
+    check_keys(document, known, "$", faults, what="the workflow")
     found = {
         key: read(document[key], at("$", key), faults)
         for key, read in f.WORKFLOW_FIELDS.items()
@@ -76,12 +76,6 @@ def read_outline(document: Mapping[str, Any], faults: Faults) -> Outline:
         present["extensions"] = extra
     order = _order(steps, "nodes" in document, has_connections, faults)
     return Outline(present, steps, connections, order)
-
-
-def _hint_for_workflow(key: str) -> str | None:
-    if key == "edges":
-        return 'unknown key "edges" in the workflow - did you mean "connections"?'
-    return None
 
 
 def _check_format(document: Mapping[str, Any], faults: Faults) -> None:
@@ -120,6 +114,11 @@ def _step_of_list(written: dict[str, Any], path: str, faults: Faults) -> StepOut
             return 'unknown key "service" in a step; write both in one, "action": "service.action"'
         if key == "config":
             return 'unknown key "config" in a step; its fields stand in the step itself'
+        if key == "next":
+            return (
+                'unknown key "next" in a step; the next one has "depends_on", '
+                'or a connection leads to it, in "connections"'
+            )
         return None
 
     check_keys(written, f.STEP_FIELDS, path, faults, what="a step", hints=hint)
@@ -137,6 +136,10 @@ def _step_of_graph(written: dict[str, Any], path: str, faults: Faults) -> StepOu
             return 'unknown key "name" in a node; a node has a "title"'
         if key in f.STEP_FIELDS or key == "service":
             return f'{shown(key)} stands in the node itself; it goes into its "config"'
+        usual = USUAL.get(key, ())
+        inside = [meant for meant in usual if meant in f.STEP_FIELDS]
+        if inside and not set(usual) & set(_NODE_KEYS):
+            return f'unknown key {shown(key)} in a node; its "config" has {shown(inside[0])}'
         return None
 
     check_keys(written, _NODE_KEYS, path, faults, what="a node", hints=hint)

@@ -89,7 +89,11 @@ class Child:
             self._tell_rejected("schema.input", str(error))
             return
         except TrioflowError as error:
-            self._tell_rejected("workflow.failed", str(error))
+            if await self._engine.store.head(command.execution_id) is None:
+                self._tell_rejected("workflow.failed", str(error))
+            else:
+                # It is there and cannot go on (R31), so neither can its parent.
+                self._parent.lose(error)
             return
         if execution is None:
             # It was never started, and now it will not be.

@@ -125,10 +125,20 @@ class Driver:
         self._look = True
         self._wake.set()
 
+    @property
+    def looks(self) -> bool:
+        """Whether it was told to look, and has not yet."""
+        return self._look
+
     def interrupt(self) -> None:
         """Stop all attempts, record that they were interrupted, and leave the rest for later."""
         self._interrupting = True
         self._wake.set()
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it stops what runs, and leaves the rest for later or for somebody else."""
+        return self._interrupting or self._lost
 
     # ---- the loop ----
 
@@ -140,7 +150,7 @@ class Driver:
                 while True:
                     await self._round()
                     if self._over():
-                        self.parked = not (self._interrupting or self._lost)
+                        self.parked = not self.leaves
                         break
                     await self._wait()
         finally:
@@ -152,7 +162,7 @@ class Driver:
     def _over(self) -> bool:
         if self._attempts or self._children:
             return False
-        if self._interrupting or self._lost:
+        if self.leaves:
             return not self._inbox
         return self.machine.state.status in ENDED or self._can_be_parked()
 
@@ -173,14 +183,13 @@ class Driver:
         return deadline is None or deadline > self._engine.now() + PARK_AFTER
 
     async def _wait(self) -> None:
-        if self._inbox or self._look:
+        if self._inbox or (self._look and not self._interrupting):
             return
-        deadline = None if self._interrupting else self.machine.deadline
+        deadline = None if self.leaves else self.machine.deadline
         while self._watched and self._watched[0][2] not in self._attempts:
             heapq.heappop(self._watched)
         watch = self._watched[0][0] if self._watched else float("inf")
         earliest = watch if deadline is None else min(deadline, watch)
-        self._wake = trio.Event()
         if earliest == float("inf"):
             # The usual case, and a scope costs as much as many a step.
             await self._wake.wait()
@@ -206,7 +215,9 @@ class Driver:
 
     async def _round(self) -> None:
         """Take in what is there, commit, perform."""
-        if self._look:
+        # Before anything is looked at: what is said from now on is not missed by `_wait`.
+        self._wake = trio.Event()
+        if self._look and not self._interrupting:
             self._look = False
             stored = await self._engine.store.head(self.head.id)
             if stored is not None and self.head.seq > 0:
@@ -215,7 +226,7 @@ class Driver:
                 elif stored.seq > self.head.seq:
                     await self._rebuild(stored)
         inbox, self._inbox = self._inbox, []
-        if self._interrupting:
+        if self.leaves:
             inbox = self._prepare_to_leave(inbox)
         self._taken = inbox
         for entry in inbox:
@@ -243,7 +254,7 @@ class Driver:
                 return
             if refused is not None:
                 refusals[id(entry)] = refused
-        if not self._interrupting:
+        if not self.leaves:
             self._take_slots(recorded, perform)
         if recorded and not await self._commit(recorded, inbox, perform):
             return
@@ -324,6 +335,9 @@ class Driver:
         """
         for key in [key for key in self._slots if key not in self._attempts]:
             self._release(key)
+        # The slots of which these tell are no longer there; what waited for them queues again.
+        inbox = [entry for entry in inbox if not isinstance(entry, f.SlotsTaken)]
+        self._inbox = [entry for entry in self._inbox if not isinstance(entry, f.SlotsTaken)]
         stored = await self._engine.store.head(self.head.id)
         if isinstance(error, TooLarge) or stored is None or self.head.seq == 0:
             await self._refuse(error, inbox, stored)
@@ -332,7 +346,7 @@ class Driver:
             self.lose(error, inbox)
             return
         await self._rebuild(stored)
-        self._inbox = [*inbox, *self._inbox]
+        self._take_in_again(inbox)
 
     async def _refuse(
         self, error: Conflict | TooLarge, inbox: list[f.Fact | Request], stored: Head | None
@@ -347,6 +361,9 @@ class Driver:
             if stored is not None:
                 await self._rebuild(stored)
                 del self._inbox[0]
+            for attempt in self._attempts.values():
+                # What it was asked to stop for, the machine does not know any more.
+                attempt.stop = "interrupt"
             self.lose(error, inbox)
             return
         if stored is not None and self.head.seq > 0:
@@ -357,10 +374,12 @@ class Driver:
         if stored is None or self.head.seq == 0:
             self._lost = True
             return
-        self._inbox = [
-            *(entry for entry in inbox if not isinstance(entry, Request)),
-            *self._inbox,
-        ]
+        self._take_in_again(entry for entry in inbox if not isinstance(entry, Request))
+
+    def _take_in_again(self, inbox: Iterable[f.Fact | Request]) -> None:
+        # After the check that a rebuilt machine begins with: it finds anew what has to stop, which
+        # is in no history.
+        self._inbox[1:1] = inbox
 
     async def _rebuild(self, stored: Head) -> None:
         """Make the machine anew from its history, while its attempts run on."""
@@ -375,12 +394,12 @@ class Driver:
         for command in self.machine.outstanding():
             if isinstance(command, c.QueueAttempt):
                 key = (command.address, command.attempt)
-                if key not in self._waiting:
+                if key not in self._waiting and key not in self._slots:
                     self._queue[key] = None
         self._inbox.insert(0, f.Check(self._engine.now()))
         self._wake.set()
 
-    def lose(self, error: Conflict | TooLarge, inbox: Iterable[f.Fact | Request] = ()) -> None:
+    def lose(self, error: TrioflowError, inbox: Iterable[f.Fact | Request] = ()) -> None:
         """Stop here: somebody else has it, or what has happened cannot be recorded."""
         if isinstance(error, TooLarge):
             self.too_large = error
@@ -407,15 +426,18 @@ class Driver:
                         f"execution {self.head.id!r} is being interrupted; "
                         f"it goes on when an engine opens its store again"
                     )
+                    if self._interrupting
+                    else NotDriven()
                 )
             elif isinstance(entry, f.SlotsTaken):
                 for key in entry.attempts:
                     self._release(key)
             elif isinstance(
-                entry, (f.AttemptReturned, f.AttemptRaised, f.AttemptStopped, f.AttemptLeft)
+                entry,
+                (f.Check, f.AttemptReturned, f.AttemptRaised, f.AttemptStopped, f.AttemptLeft),
             ):
                 left.append(entry)
-        return [] if self._lost else left
+        return [] if self._lost and self.too_large is None else left
 
     def _stop_everything(self) -> None:
         self._queue.clear()
@@ -431,7 +453,7 @@ class Driver:
 
     def _free_slots(self) -> int:
         """Return how many slots there are for what queues next."""
-        if self._interrupting or self._queue or self._waiting:
+        if self.leaves or self._queue or self._waiting:
             return 0
         return min(self._free, self._engine.limiter.free)
 

@@ -11,7 +11,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -26,6 +26,14 @@ from trioflow.definitions._documents import load_workflow
 from trioflow.definitions._graph import Plan
 from trioflow.definitions._model import Workflow
 from trioflow.definitions._secrets import Secrets, find_secret
+from trioflow.engine._arguments import (
+    Observer,
+    as_json,
+    as_object,
+    check_id,
+    check_labels,
+    check_text,
+)
 from trioflow.engine._child import Wish, request_for
 from trioflow.engine._driver import Driver
 from trioflow.engine._execution import Execution
@@ -33,11 +41,11 @@ from trioflow.engine._finding import find_executions
 from trioflow.engine._inbox import EngineLeft, NotDriven, NotOurs
 from trioflow.engine._logs import log
 from trioflow.engine._recovery import Recovery
-from trioflow.engine._requester import as_json, leave_request
+from trioflow.engine._requester import leave_request
 from trioflow.engine._retention import Sweeper
 from trioflow.engine._slots import Slots
 from trioflow.engine._statistics import Counters, Statistics
-from trioflow.engine._workflows import parameter_problems
+from trioflow.engine._workflows import by_name, parameter_problems
 from trioflow.errors import (
     Conflict,
     DefinitionError,
@@ -54,8 +62,6 @@ from trioflow.kernel._commands import PauseChild, StartChild, StopChild
 from trioflow.kernel._machine import Machine
 from trioflow.kernel._states import ENDED, PAUSED
 from trioflow.stores._protocol import OPEN, Head, Store
-
-Observer = Callable[[str, e.Event], object]
 
 # How long (seconds) an engine's executions stay its own after it has last been heard of; it says
 # that it is alive three times as often. A SQLite file needs none of this, because only one engine
@@ -152,29 +158,29 @@ class Engine:
     ) -> Execution:
         """Start an execution and return once its start is durable.
 
-        `workflow` is a value, or what `load_workflow` takes. With an `execution_id` this is
-        idempotent: the same id with the same workflow and input returns the execution that is
+        `workflow` is a value, what `load_workflow` takes, or the id of one that the engine was
+        opened with (`workflows`); a file of that name comes before it. With an `execution_id` this
+        is idempotent: the same id with the same workflow and input returns the execution that is
         there (and continues it, if nobody does); with others it raises `DuplicateExecution`.
-        Cancelled means that nothing was recorded.
+        `labels` map texts to texts. Cancelled means that nothing was recorded.
 
         Raises `DefinitionError`, `UnknownAction`, `InputRejected`, `InvalidRequest`, `TooLarge`;
         nothing is stored then.
         """
         workflow = self.workflow(workflow)
         self.check(workflow)
-        found = as_json("the input", input or {})
+        found = as_object("the input", input)
+        own = check_labels("labels", labels)
         if execution_id is None:
             # It is new, so nobody else can be starting it, and nothing can be there already.
             execution_id = f"{workflow.id}-{random_ids.token_hex(6)}"
-            return await self._start(
-                workflow, f.Start(self.now(), execution_id, found, dict(labels or {}))
-            )
-        _check_id(execution_id)
+            return await self._start(workflow, f.Start(self.now(), execution_id, found, own))
+        check_id(execution_id)
         async with self._alone_with(execution_id):
             head = await self.store.head(execution_id)
             if head is not None:
                 return await self._found(head, workflow, found)
-            fact = f.Start(self.now(), execution_id, found, dict(labels or {}))
+            fact = f.Start(self.now(), execution_id, found, own)
             try:
                 return await self._start(workflow, fact)
             except Conflict:
@@ -198,11 +204,13 @@ class Engine:
         workflow = old.plan.workflow if workflow is None else self.workflow(workflow)
         self.check(workflow)
         if execution_id is not None:
-            _check_id(execution_id)
+            check_id(execution_id)
         execution_id = execution_id or f"{workflow.id}-{random_ids.token_hex(6)}"
         found = as_json("the input", input)
         fact = f.Fork(self.now(), execution_id, old, from_steps, found, execution.labels)
         async with self._alone_with(execution_id):
+            if await self.store.head(execution_id) is not None:
+                raise DuplicateExecution(execution_id, "history")
             try:
                 return await self._start(workflow, fact)
             except Conflict:
@@ -236,10 +244,12 @@ class Engine:
 
         Nothing is continued by this. Raises `ExecutionNotFound`.
         """
+        check_text("an execution's id", execution_id)
         execution = self._executions.get(execution_id)
         if execution is not None:
-            await execution.refresh()
-            return execution
+            with suppress(ExecutionNotFound):
+                await execution.refresh()
+                return execution
         head = await self.store.head(execution_id)
         events = [] if head is None else await self.store.read(execution_id)
         # Without events: it was deleted between the two.
@@ -261,8 +271,11 @@ class Engine:
     ) -> list[Head]:
         """Return summaries of executions, newest first; `before` is the last id of a page.
 
-        `created_before`, `created_after` and `ended_before` are instants, in seconds since the
-        epoch; what is open has not ended before any.
+        `status` is one status, or several: PENDING, RUNNING, PAUSED, COMPLETED, FAILED, CANCELLED,
+        written like this. `label` are labels that all must be there. `created_before`,
+        `created_after` and `ended_before` are instants, in seconds since the epoch; what is open
+        has not ended before any. Raises `InvalidRequest` for what can find nothing, such as a
+        status that there is not.
         """
         return await find_executions(
             self.store,
@@ -359,7 +372,11 @@ class Engine:
         """Return why an attempt cannot start: a secret that there is not."""
         for name in names:
             if self._secret(name) is None:
-                return e.Failure("reference.missing", f"${{secret.{name}}} has no value")
+                return e.Failure(
+                    "reference.missing",
+                    f"${{secret.{name}}} has no value; bring it with open_engine(secrets=...), or "
+                    f"on the command line with --secret {name}=env:VARIABLE",
+                )
         return None
 
     def reveal_secrets(self, names: Sequence[str]) -> dict[str, Any]:
@@ -376,7 +393,7 @@ class Engine:
 
     def notify(self, execution: Execution, events: Sequence[e.Event]) -> None:
         """Tell the log and the observers what has become durable."""
-        self._executions.setdefault(execution.id, execution)
+        self._executions[execution.id] = execution
         if execution.status in ENDED:
             self._sweeper.note_end(execution.status)
         execution_id, workflow = execution.id, execution.workflow
@@ -393,7 +410,9 @@ class Engine:
 
     def workflow(self, workflow: Workflow | str | Path | Mapping[str, Any]) -> Workflow:
         """Return the workflow value for what `start` takes."""
-        if not isinstance(workflow, Workflow):
+        if isinstance(workflow, str):
+            workflow = by_name(workflow, self._known)
+        elif not isinstance(workflow, Workflow):
             workflow = load_workflow(workflow)
         return self._workflows.setdefault(workflow.digest, workflow)
 
@@ -408,9 +427,15 @@ class Engine:
         """Return the machine of an execution that is in the store."""
         return Machine.from_history(plan, events, self.slots, self._known)
 
-    def known_execution(self, execution_id: str) -> Execution | None:
-        """Return the handle of an execution if somebody holds it."""
-        return self._executions.get(execution_id)
+    def known_execution(self, execution_id: str, head: Head | None = None) -> Execution | None:
+        """Return the handle of an execution if somebody holds it.
+
+        With its `head`: not that of another one, which had the same id and was deleted.
+        """
+        execution = self._executions.get(execution_id)
+        if execution is None or head is None or execution._head.created == head.created:
+            return execution
+        return None
 
     async def start_child(
         self, parent: str, command: StartChild, wish: Wish | None
@@ -434,7 +459,7 @@ class Engine:
                     paused=isinstance(wish, PauseChild),
                 )
                 return await self._start(self._known[command.workflow], start)
-            execution = self._executions.get(head.id) or self._handle(
+            execution = self.known_execution(head.id, head) or self._handle(
                 head, await self.store.read(head.id)
             )
             if execution.status in ENDED:
@@ -497,7 +522,7 @@ class Engine:
         """
         running = self._drivers.get(execution.id)
         if running is not None:
-            if not running.stopped.is_set():
+            if not running.stopped.is_set() and not (running.leaves and request is None):
                 if request is not None:
                     await running.ask(request)
                 return running
@@ -516,7 +541,17 @@ class Engine:
         driver = self._drive(execution)
         # Both are in the inbox before the driver looks into it, so they are one round.
         driver.tell(f.Recovered(self.now()))
-        await driver.ask(f.Check(self.now()) if request is None else request)
+        if request is not None:
+            await driver.ask(request)
+            return driver
+        try:
+            await driver.ask(f.Check(self.now()))
+        except trio.Cancelled:
+            # Whoever wanted it to go on does not want it any more, and nobody else did.
+            with trio.CancelScope(shield=True):
+                driver.interrupt()
+                await driver.stopped.wait()
+            raise
         return driver
 
     async def _claim(self, execution_id: str) -> Head:
@@ -550,21 +585,37 @@ class Engine:
                 self.counters.forget(execution.id)
             execution._driver, execution._too_large = None, driver.too_large
             execution._wake()
-        due = driver.machine.deadline
-        if due is not None and not self._leaving.is_set() and driver.parked:
-            self.recovery.park(due, execution.id)
+        self._see_to(execution, driver)
+
+    def _see_to(self, execution: Execution, driver: Driver) -> None:
+        """Let those come back that its driver has left to be driven later."""
+        if self._leaving.is_set():
+            return
+        if driver.looks:
+            # A request was left for it when the driver did not look any more.
+            self.recovery.park(self.now(), execution.id)
+        elif driver.parked and driver.machine.deadline is not None:
+            self.recovery.park(driver.machine.deadline, execution.id)
+        parent = execution._head.parent
+        if parent is not None and execution.status in ENDED and parent not in self._drivers:
+            # It had stopped, since this child could not go on.
+            self.recovery.park(self.now(), parent)
 
     async def _found(self, head: Head, workflow: Workflow, input: Mapping[str, Any]) -> Execution:
         """Return the execution that is there already, if it is the one that is meant."""
         events = await self.store.read(head.id)
+        if not events:
+            # It was deleted between the two.
+            raise ExecutionNotFound(head.id)
         first = events[0]
         assert isinstance(first, e.ExecutionStarted)
         if first.digest != workflow.digest:
             raise DuplicateExecution(head.id, "workflow")
         if first.input != {**(workflow.input or {}), **input}:
             raise DuplicateExecution(head.id, "input")
-        execution = self._executions.get(head.id) or self._handle(head, events)
-        if execution.status not in ENDED and execution._driver is None:
+        execution = self.known_execution(head.id, head) or self._handle(head, events)
+        driver = execution._driver
+        if execution.status not in ENDED and (driver is None or driver.leaves):
             try:
                 await self._continue(execution)
             except NotOurs:
@@ -599,6 +650,7 @@ class Engine:
         """Delete an execution that has ended, with its children; not while it is looked up."""
         async with self._alone_with(execution_id):
             await self.store.delete(execution_id)
+            self.recovery.forget(execution_id)
 
     async def recover(self) -> list[Execution]:
         """Continue the executions that are due, unowned, and all of whose actions are known.
@@ -634,14 +686,3 @@ class Engine:
     def leave(self) -> None:
         """Begin to leave: nothing new starts, what runs is interrupted."""
         self._leaving.set()
-
-
-def _check_id(execution_id: str) -> None:
-    if not 1 <= len(execution_id) <= 200:
-        raise InvalidRequest(
-            f"an execution's id is a text of 1 to 200 characters, not {execution_id!r:.60}"
-        )
-    if ":" in execution_id or not execution_id.isprintable():
-        raise InvalidRequest(
-            f"an execution's id has no ':' and only printable characters: {execution_id!r:.60}"
-        )

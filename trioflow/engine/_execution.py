@@ -13,9 +13,10 @@ import trio
 
 from trioflow.definitions._model import Workflow
 from trioflow.definitions._schemas import fresh
+from trioflow.engine._arguments import as_json, as_names, as_object, check_grace, check_text
 from trioflow.engine._driver import Driver
 from trioflow.engine._inbox import NotDriven, NotOurs
-from trioflow.engine._requester import as_json, check_grace, leave_request
+from trioflow.engine._requester import leave_request
 from trioflow.errors import (
     ExecutionCancelled,
     ExecutionFailed,
@@ -228,7 +229,8 @@ class Execution:
             with suppress(ExecutionNotFound):
                 self._relatives.append(await self._engine.execution(child_id))
         head = await self._engine.store.head(self.id)
-        if head is None:
+        if head is None or head.created != self._head.created:
+            # Or it was deleted, and there is another one with its id.
             raise ExecutionNotFound(self.id)
         if head.seq != self._machine.state.seq:
             events = await self._engine.store.read(self.id)
@@ -312,8 +314,8 @@ class Execution:
         await self.ask(
             f.Resume(
                 self._engine.now(),
-                as_json("the input", input or {}),
-                as_json("the decisions", decisions or {}),
+                as_object("the input", input),
+                as_object("the decisions", decisions),
             )
         )
 
@@ -322,6 +324,7 @@ class Execution:
 
         The first payload that fits is kept; everything else is refused with `InvalidRequest`.
         """
+        name = check_text("the name of a signal", name)
         payload = as_json("the payload", payload)
         await self.ask(f.Signal(self._engine.now(), name, payload))
 
@@ -329,12 +332,12 @@ class Execution:
         """Start no further attempt until `resume`; what runs may end."""
         await self.ask(f.Pause(self._engine.now()))
 
-    async def cancel(self, reason: str = "", grace: float | None = 0.0) -> Receipt:
+    async def cancel(self, reason: str = "", grace: float | str | None = 0.0) -> Receipt:
         """Cancel the execution, and wait until it has ended and nothing of it runs any more.
 
-        For `grace` seconds (None: without end) running attempts may still end by themselves, and
-        what they end as counts. Cancelling the call stops only the waiting: the request stands.
-        Raises `InvalidRequest` if the execution has ended already.
+        For `grace`, seconds or text like ``"30s"`` (None: without end), running attempts may still
+        end by themselves, and what they end as counts. Cancelling the call stops only the waiting:
+        the request stands. Raises `InvalidRequest` if the execution has ended already.
         """
         asked_at = self._head.seq
         await self.request_cancel(reason, grace)
@@ -359,11 +362,16 @@ class Execution:
         """
         await self.refresh()
         return await self._engine.fork(
-            self, tuple(from_steps), input or {}, workflow, execution_id=execution_id
+            self,
+            as_names("from_steps", from_steps),
+            as_object("the input", input),
+            workflow,
+            execution_id=execution_id,
         )
 
-    async def request_cancel(self, reason: str = "", grace: float | None = 0.0) -> None:
+    async def request_cancel(self, reason: str = "", grace: float | str | None = 0.0) -> None:
         """Ask for what `cancel` does, and return when that is durable."""
+        reason = check_text("the reason", reason)
         await self.ask(f.Cancel(self._engine.now(), reason, check_grace(grace)))
 
     async def ask(self, request: f.Fact) -> None:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from trioflow.engine._arguments import (
+    check_instant,
+    check_labels,
+    check_limit,
+    check_statuses,
+    check_text,
+)
 from trioflow.stores._protocol import Head, Store
 
 
@@ -23,10 +30,18 @@ async def find_executions(
 
     `label` are labels that all must be there. `created_before`, `created_after` and `ended_before`
     are instants, in seconds since the epoch; what is open has not ended before any. Status and
-    workflow are found by an index; for the rest page after page is looked through.
+    workflow are found by an index; for the rest page after page is looked through. Raises
+    `InvalidRequest` for a status that there is not, and for whatever else can find nothing.
     """
-    wanted = status if status is None or isinstance(status, str) else tuple(status)
-    labels = {} if label is None else label
+    wanted = check_statuses(status)
+    labels = check_labels("label", label)
+    for what, text in (("workflow", workflow), ("before", before)):
+        if text is not None:
+            check_text(what, text)
+    limit = check_limit(limit)
+    created_before = check_instant("created_before", created_before)
+    created_after = check_instant("created_after", created_after)
+    ended_before = check_instant("ended_before", ended_before)
     found: list[Head] = []
     while len(found) < limit:
         page = await store.heads(status=wanted, workflow=workflow, before=before, limit=limit)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import trio
 
 from trioflow.actions._registry import Registry
+from trioflow.actions._worker import LOADING
 from trioflow.definitions._secrets import Secrets
-from trioflow.engine._engine import DEFAULT_LIMIT, LEASE, Engine, Observer
+from trioflow.engine._arguments import Observer, check_observers, check_seconds, check_secrets
+from trioflow.engine._engine import DEFAULT_LIMIT, LEASE, Engine
 from trioflow.engine._failures import cause_of
+from trioflow.engine._leaving import after_leaving
 from trioflow.engine._retention import Retention, parse_retention
 from trioflow.engine._workflows import Source, load_workflows
 from trioflow.errors import InvalidRequest
@@ -31,8 +35,8 @@ async def open_engine(
     max_concurrent_steps: int = DEFAULT_LIMIT,
     recover: bool = True,
     secrets: Secrets | None = None,
-    observers: Sequence[Observer] = (),
-    allow: Iterable[str] = (),
+    observers: Iterable[Observer] | Observer = (),
+    allow: Iterable[str] | str = (),
     retention: Retention = None,
 ) -> AsyncIterator[Engine]:
     """Open an engine on a store, and continue what is open in it.
@@ -54,9 +58,10 @@ async def open_engine(
     secrets
         a mapping or function for ``${secret.NAME}``; values reach the actions and nothing else.
     observers
-        called as ``f(execution_id, event)`` after each commit, in order.
+        called as ``f(execution_id, event)`` after each commit, in order: plain functions, one or
+        several.
     allow
-        built-in actions that must be asked for: ``process.run``.
+        built-in actions that must be asked for, one or several: ``process.run``.
     retention
         delete executions, with their histories and children, that ended so long ago: seconds or
         text like ``"30d"``, for all, or by status: ``{"COMPLETED": "7d", "FAILED": "90d"}``. None,
@@ -65,6 +70,10 @@ async def open_engine(
     Leaving the block **interrupts** what runs: it goes on when an engine opens the store again.
     `Execution.cancel` is the business act. What the body raises leaves as itself. If the engine
     itself breaks, the body is cancelled and the one cause is raised.
+
+    This is for trio: elsewhere it raises `InvalidRequest`, and `trioflow.aio` or
+    `trioflow.blocking` is what to use. Raises `InvalidRequest` also for what cannot be meant by an
+    argument, and `StoreError` for a store that cannot be opened.
     """
     async with _open(
         store,
@@ -93,20 +102,23 @@ async def _open(
     max_concurrent_steps: int,
     recover: bool,
     secrets: Secrets | None,
-    observers: Sequence[Observer],
-    allow: Iterable[str],
+    observers: Iterable[Observer] | Observer,
+    allow: Iterable[str] | str,
     wall_clock: Callable[[], float],
     jitter: Callable[[], float],
     lease: float,
     retention: Retention,
     engine_type: type[Engine],
 ) -> AsyncIterator[Engine]:
+    check_place()
     # Not isinstance: True is no number of steps.
     if type(max_concurrent_steps) is not int or max_concurrent_steps < 1:
         raise InvalidRequest(
             f"max_concurrent_steps is a whole number from 1 on, not {max_concurrent_steps!r}"
         )
+    check_seconds("lease", lease)
     ages = parse_retention(retention)
+    found_secrets, found_observers = check_secrets(secrets), check_observers(observers)
     registry = Registry(actions, allow=allow)
     known = list(load_workflows(workflows))
     for workflow in known:
@@ -117,8 +129,8 @@ async def _open(
             opened,
             registry,
             limit=max_concurrent_steps,
-            secrets=secrets,
-            observers=observers,
+            secrets=found_secrets,
+            observers=found_observers,
             epoch=wall_clock() - trio.current_time(),
             jitter=jitter,
             lease=lease,
@@ -144,8 +156,25 @@ async def _open(
             if cause is None:
                 raise
             raise cause from cause.__cause__
+        finally:
+            engine.store = after_leaving(opened)
     if body_error is not None:
         raise body_error
+
+
+def check_place() -> None:
+    """Raise `InvalidRequest` where no engine can be opened."""
+    if not trio.lowlevel.in_trio_task():
+        raise InvalidRequest(
+            "this engine lives on trio, and it is not trio that runs here: on asyncio use "
+            "`async with trioflow.aio.open_engine(...)`, without an event loop "
+            "`with trioflow.blocking.open_engine(...)`"
+        )
+    if LOADING in sys.modules:
+        raise InvalidRequest(
+            "an engine is opened while a worker process imports the module of its action: what a "
+            'module does when it is started belongs under `if __name__ == "__main__":`'
+        )
 
 
 def _checked(store: Any) -> Store:

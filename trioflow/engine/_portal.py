@@ -7,29 +7,32 @@ a call that can be cancelled and then *waited for*, because "cancelled" means st
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import anyio.from_thread
 import trio
 
 from trioflow.engine._engine import Engine
+from trioflow.engine._inbox import EngineLeft
+from trioflow.errors import InvalidRequest
 
 T = TypeVar("T")
 
 
 class Call(Generic[T]):
-    """One call in the engine's thread."""
+    """One call in the engine's thread; `EngineLeft` once there is none any more."""
 
     def __init__(
         self,
-        portal: anyio.from_thread.BlockingPortal,
+        held: HeldEngine,
         function: Callable[..., Coroutine[Any, Any, T]],
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        self._portal = portal
+        self._held = held
         self._scope: trio.CancelScope | None = None
         self._cancelled = False
 
@@ -41,7 +44,7 @@ class Call(Generic[T]):
             raise CallCancelled
 
         # Never cancelled itself: a cancelled future tells nothing of what has ended when.
-        self.future: Future[T] = portal.start_task_soon(perform)
+        self.future: Future[T] = held.start(perform)
 
     def cancel(self) -> None:
         """Cancel the call; `future` is done when nothing of it is left."""
@@ -51,7 +54,7 @@ class Call(Generic[T]):
             if self._scope is not None:
                 self._scope.cancel()
 
-        self._portal.start_task_soon(_sync(cancel))
+        self._held.start(_sync(cancel))
 
 
 class CallCancelled(Exception):
@@ -61,9 +64,9 @@ class CallCancelled(Exception):
 ENGINE_LEFT = "the engine was left while this call was waiting"
 
 
-def _sync(function: Callable[[], object]) -> Callable[[], Coroutine[Any, Any, None]]:
-    async def call() -> None:
-        function()
+def _sync(function: Callable[[], T]) -> Callable[[], Coroutine[Any, Any, T]]:
+    async def call() -> T:
+        return function()
 
     return call
 
@@ -82,6 +85,27 @@ class HeldEngine:
         self._manager = manager
         self._stop: trio.Event | None = None
         portal.start_task_soon(self._hold)
+
+    def start(self, function: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
+        """Start something in the engine's thread; `EngineLeft` once there is none any more."""
+        try:
+            return self._portal.start_task_soon(function)
+        except RuntimeError:
+            if self.closed.done():
+                raise EngineLeft(
+                    "the engine was left; use it, and its executions, inside its `with` block"
+                ) from None
+            raise InvalidRequest(
+                "this call would wait for itself: it comes from the engine's own thread, where "
+                "observers and `async def` actions are; a plain `def` action has another thread"
+            ) from None
+
+    def do(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a plain function in the engine's thread; `EngineLeft` as above."""
+        try:
+            return self.start(_sync(partial(function, *args))).result()
+        except CancelledError:
+            raise EngineLeft(ENGINE_LEFT) from None
 
     async def _hold(self) -> None:
         self._stop = trio.Event()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable
-from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING
 
 import attrs
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from trioflow.kernel._machine import Machine
 
 
+# How often, in thirds of a lease, those are looked at that wait with an engine that is gone.
+_PAUSED_EVERY = 10
+
+
 @attrs.frozen(eq=False)
 class _Found:
     """An execution that is to be continued, and its history as it was read."""
@@ -58,6 +62,8 @@ class Recovery:
         self._recovers = False
         # Those that were found to need what this engine does not know; said once.
         self._left_alone: set[str] = set()
+        # Up to which record of an execution the requests of others were noticed.
+        self._requests_seen: dict[str, int] = {}
 
     def park(self, due: float, execution_id: str) -> None:
         """Remember that an execution has left memory, and when it is to come back."""
@@ -66,7 +72,7 @@ class Recovery:
 
     async def keep_lease(self) -> None:
         """Say that the engine is alive, and take over what others have let lapse."""
-        while True:
+        for number in count(1):
             heard_of = self._engine.now()
             await trio.sleep(self._engine._lease / 3)
             await self._engine.store.renew(self._engine.owner, ttl=self._engine._lease)
@@ -75,25 +81,32 @@ class Recovery:
                 for driver in tuple(self._engine._drivers.values()):
                     driver.look()
             if self._recovers:
-                await self._recover_page(status=("PENDING", "RUNNING"))
+                # There may be very many that wait, and nothing but a timeout is due of these.
+                all_of_them = number % _PAUSED_EVERY == 0
+                await self._recover_page(status=OPEN if all_of_them else ("PENDING", "RUNNING"))
 
     async def watch_requests(self) -> None:
         """Look after executions to which somebody else has appended a request."""
-        seen: dict[str, int] = {}
         while True:
-            found = await self._engine.store.requested(seen)
-            seen |= found
+            found = await self._engine.store.requested(self._requests_seen)
+            self._requests_seen |= found
             for execution_id in found:
                 if execution_id in self._engine._drivers:
                     self._engine._drivers[execution_id].look()
                 else:
                     await self._continue_if_ours(execution_id)
 
+    def forget(self, execution_id: str) -> None:
+        """Hear that an execution was deleted with its children: others may get their ids."""
+        beneath = f"{execution_id}:"
+        for name in [name for name in self._requests_seen if f"{name}:".startswith(beneath)]:
+            del self._requests_seen[name]
+        self._left_alone.discard(execution_id)
+
     async def _continue_if_ours(self, execution_id: str) -> None:
         head = await self._engine.store.head(execution_id)
         if head is not None and (head.owner == self._engine.owner or self._recovers):
-            with suppress(UnknownAction, UnknownWorkflow, DefinitionError):
-                await self._continue_if_open(execution_id)
+            await self._continue_if_open(execution_id)
 
     async def wake_parked(self) -> None:
         """Continue the executions that have left memory, when they are due."""
@@ -116,6 +129,15 @@ class Recovery:
             # It was deleted, or has ended, or belongs to another engine by now; or what comes next
             # of it cannot be recorded.
             return
+        except (UnknownAction, UnknownWorkflow, DefinitionError) as error:
+            if execution_id not in self._left_alone:
+                self._left_alone.add(execution_id)
+                self._engine.logger.warning(
+                    "execution %s is left as it is: %s",
+                    execution_id,
+                    error,
+                    extra={"execution_id": execution_id},
+                )
 
     async def recover(self) -> list[Execution]:
         """Continue the executions that are due, unowned, and all of whose actions are known.
@@ -139,7 +161,7 @@ class Recovery:
                 if not events or head.id in self._engine._drivers:
                     continue
                 # Whoever holds a handle shall have the one that is current.
-                execution = self._engine.known_execution(head.id)
+                execution = self._engine.known_execution(head.id, head)
                 machine = None
                 if execution is None:
                     execution = self._engine._handle(head, events)

@@ -14,8 +14,8 @@ from typing import Any
 import attrs
 
 from trioflow.definitions._documents import load_workflow
-from trioflow.definitions._schemas import to_json
-from trioflow.errors import Conflict, ExecutionNotFound, InvalidRequest, SchemaValidationError
+from trioflow.engine._arguments import as_json, as_object, check_grace, check_text
+from trioflow.errors import Conflict, ExecutionNotFound
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
 from trioflow.kernel._machine import Machine
@@ -30,28 +30,23 @@ async def leave_request(store: Store, execution_id: str, request: f.Fact) -> int
     """
     while True:
         head = await store.head(execution_id)
-        if head is None:
+        events = [] if head is None else await store.read(execution_id)
+        # Without events: it was deleted between the two.
+        if head is None or not events:
             raise ExecutionNotFound(execution_id)
-        events = await store.read(execution_id)
         first = events[0]
         assert isinstance(first, e.ExecutionStarted)
         machine = Machine.from_history(load_workflow(first.document).plan, events)
         recorded = machine.request(request)
         seq = len(events) + len(recorded)
+        # The history may know more than the head that was read before it.
+        head = attrs.evolve(head, seq=seq, status=machine.state.status, due=request.at)
         try:
-            await store.commit(attrs.evolve(head, seq=seq, due=request.at), recorded, owned=False)
+            await store.commit(head, recorded, owned=False)
         except Conflict:
             # The owner was faster; see whether it still fits.
             continue
         return seq
-
-
-def as_json(what: str, value: Any) -> Any:
-    """Return the value as JSON that nobody else can change, or raise `InvalidRequest`."""
-    try:
-        return to_json(value)
-    except SchemaValidationError as error:
-        raise InvalidRequest(f"{what} is not JSON: {error}") from None
 
 
 class Requester:
@@ -72,30 +67,23 @@ class Requester:
         self, input: Mapping[str, Any] | None = None, decisions: Mapping[str, Any] | None = None
     ) -> int:
         """See `Execution.resume`; returns the seq of the history by then, like all of these."""
-        found = as_json("the input", input or {})
-        made = as_json("the decisions", decisions or {})
+        found = as_object("the input", input)
+        made = as_object("the decisions", decisions)
         return await self._leave(f.Resume(self._clock(), found, made))
 
     async def signal(self, name: str, payload: Any = None) -> int:
         """See `Execution.signal`."""
+        name = check_text("the name of a signal", name)
         return await self._leave(f.Signal(self._clock(), name, as_json("the payload", payload)))
 
     async def pause(self) -> int:
         """See `Execution.pause`."""
         return await self._leave(f.Pause(self._clock()))
 
-    async def cancel(self, reason: str = "", grace: float | None = 0.0) -> int:
+    async def cancel(self, reason: str = "", grace: float | str | None = 0.0) -> int:
         """See `Execution.cancel`, but for the waiting."""
+        reason = check_text("the reason", reason)
         return await self._leave(f.Cancel(self._clock(), reason, check_grace(grace)))
 
     async def _leave(self, request: f.Fact) -> int:
         return await leave_request(self._store, self._id, request)
-
-
-def check_grace(grace: float | None) -> float | None:
-    """Return a grace that makes sense, or raise `InvalidRequest`."""
-    if grace is None or grace == float("inf"):
-        return None
-    if not grace >= 0:
-        raise InvalidRequest(f"the grace is a number of seconds from 0 on, not {grace!r}")
-    return float(grace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import trio
 
 from trioflow.definitions._model import Workflow
 from trioflow.engine._opening import open_engine
+from trioflow.errors import InvalidRequest
 
 
 def run(
@@ -23,9 +25,11 @@ def run(
 ) -> Any:
     """Execute a workflow to its end and return its output; blocks.
 
-    `options` are those of `open_engine`. Not to be called where an event loop runs: there use
-    `open_engine`, `trioflow.aio` or `trioflow.blocking`. Raises what `Engine.run` raises.
+    `options` are those of `open_engine`. Raises what `Engine.run` raises, and `InvalidRequest`
+    where an event loop runs, which would stand still meanwhile: there use `open_engine` (trio) or
+    `trioflow.aio` (asyncio), and in a notebook `trioflow.blocking`.
     """
+    _check_no_loop()
 
     async def main() -> Any:
         options.setdefault("recover", False)
@@ -33,3 +37,20 @@ def run(
             return await engine.run(workflow, input, execution_id=execution_id)
 
     return trio.run(main)
+
+
+def _check_no_loop() -> None:
+    if trio.lowlevel.in_trio_run():
+        raise InvalidRequest(
+            "`trioflow.run` is for programs without an event loop, and trio runs here: write "
+            "`async with trioflow.open_engine(...) as engine:` and `await engine.run(...)`"
+        )
+    # What has not been imported does not run, and its import takes its time.
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        raise InvalidRequest(
+            "`trioflow.run` blocks, and an asyncio loop runs here, which would stand still: write "
+            "`async with trioflow.aio.open_engine(...) as engine:` and `await engine.run(...)`, "
+            "or in a notebook, which has nothing else to do, "
+            "`with trioflow.blocking.open_engine(...) as engine:`"
+        )

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from trioflow.actions._action import closest
 from trioflow.actions._registry import Registry
 from trioflow.definitions._documents import load_workflow
+from trioflow.definitions._fields import STEP_ID
 from trioflow.definitions._model import Workflow
-from trioflow.errors import InvalidRequest, Problem
+from trioflow.errors import DefinitionError, InvalidRequest, Problem
 
 # What a folder of workflows is looked through for.
 PATTERNS = ("*.workflow.json", "*.workflow.yaml", "*.workflow.yml")
@@ -51,6 +53,26 @@ def _of_folder(folder: Path) -> Iterator[Workflow]:
         )
     for file in files:
         yield load_workflow(file)
+
+
+def by_name(name: str, known: Mapping[str, Workflow]) -> Workflow:
+    """Return the workflow that a text means: a document, the path of one, or the id of a known one.
+
+    A file comes before an id. Raises `DefinitionError`, which names the ids if it may be one.
+    """
+    if not STEP_ID.fullmatch(name) or os.path.isfile(name):  # noqa: PTH113
+        return load_workflow(name)
+    if name in known:
+        return known[name]
+    try:
+        return load_workflow(name)
+    except DefinitionError as error:
+        ids = ", ".join(sorted(known)) or "none"
+        guess = f"; did you mean {found!r}?" if (found := closest(name, known)) else ""
+        advice = f"nor is there a workflow of this id among `workflows`{guess}; their ids: {ids}"
+        raise DefinitionError(
+            [Problem(one.path, f"{one.message}, {advice}") for one in error.problems], error.source
+        ) from None
 
 
 def parameter_problems(workflow: Workflow, registry: Registry) -> list[Problem]:

@@ -18,8 +18,10 @@ from trioflow.errors import InvalidRequest, MissingInputError
 from trioflow.kernel import _events as e
 from trioflow.kernel import _facts as f
 from trioflow.kernel._apply import State, merge
+from trioflow.kernel._codec import encode_json
 from trioflow.kernel._connections import waiting_inputs
 from trioflow.kernel._records import Unit
+from trioflow.kernel._sizes import MAX_OUTPUT_BYTES, size_of
 from trioflow.kernel._states import ENDED, PAUSED
 
 # An event without its seq and its instant, which the machine adds.
@@ -144,6 +146,8 @@ def _resume(state: State, request: f.Resume) -> list[Draft]:
     merged = merge(state.input, request.input)
     schema = state.plan.input_schema
     problems = () if schema is None else schema.problems(merged, "$.input")
+    # A trigger hands on all of it.
+    _check_size("the whole input", merged)
     if problems:
         listed = "; ".join(str(problem) for problem in problems)
         raise InvalidRequest(f"can't resume {who}: {listed}")
@@ -202,6 +206,7 @@ def _check_decision(unit: Unit, decision: Any) -> None:
             f"the decision about step {unit.name!r} must be 'retry', 'failed' or "
             f"{{'completed': output}}"
         )
+    _check_size(f"the output decided for step {unit.name!r}", decision["completed"])
     schema = unit.planned.output_schema
     problems = () if schema is None else schema.problems(decision["completed"])
     if problems:
@@ -224,12 +229,23 @@ def _signal(state: State, request: f.Signal) -> list[Draft]:
         )
     if request.name in state.signals:
         raise InvalidRequest(f"signal {request.name!r} is there already: the first one is kept")
+    _check_size(f"the payload of signal {request.name!r}", request.payload)
     schema = record.planned.payload_schema
     problems = () if schema is None else schema.problems(request.payload)
     if problems:
         listed = "; ".join(str(problem) for problem in problems)
         raise InvalidRequest(f"the payload of signal {request.name!r} does not fit: {listed}")
     return [(e.SignalReceived, {"name": request.name, "payload": request.payload})]
+
+
+def _check_size(what: str, value: Any) -> None:
+    """Refuse what could be recorded as a request, and then not as the output that it becomes."""
+    size = size_of(encode_json(value))
+    if size > MAX_OUTPUT_BYTES:
+        raise InvalidRequest(
+            f"{what} has {size} bytes of JSON, more than the {MAX_OUTPUT_BYTES} that fit; "
+            f"keep large data elsewhere and pass a reference to it"
+        )
 
 
 def _pause(state: State, request: f.Pause) -> list[Draft]:

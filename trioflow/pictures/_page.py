@@ -153,9 +153,7 @@ class _Page:
             if row.status == "FAILED" and row.failure is not None and row.failure not in errors
         ]
         undone_not = [
-            f"{row.id} {row.undo}"
-            for row in self._timeline.rows.values()
-            if row.undo.startswith("could not")
+            f"{row.id} {row.undo}" for row in self._timeline.rows.values() if row.not_undone
         ]
         tries = list(self._failed_attempts())
         if not (errors or handled or undone_not or tries):

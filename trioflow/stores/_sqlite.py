@@ -190,7 +190,8 @@ class SqliteStore:
         finally:
             self._notify(head.id)
             if not owned:
-                self._asked.set()
+                asked, self._asked = self._asked, trio.Event()
+                asked.set()
 
     def _run_write(self, write: Writing[Operation, object]) -> Awaitable[None] | None:
         pace, database = self._pace, self._database
@@ -296,12 +297,12 @@ class SqliteStore:
         Those of other processes are noticed within 0.25 seconds.
         """
         while True:
-            self._asked = trio.Event()
+            asked = self._asked
             found = await self._read(lambda reader: reader.requested(seen))
             if found:
                 return found
             with trio.move_on_after(self._poll_interval or float("inf")):
-                await self._asked.wait()
+                await asked.wait()
 
     async def _poll(self, grown: trio.Event, interval: float) -> None:
         """Look for everybody what others have committed, until our own event is set."""
