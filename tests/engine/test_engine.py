@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -438,6 +439,37 @@ async def test_parameters_that_an_action_does_not_take_are_named(
     async with open_engine(actions=actions) as engine:
         with pytest.raises(trioflow.DefinitionError, match="takes no parameter 'secs'"):
             await engine.start(document)
+
+
+async def test_secrets_do_not_reach_the_log(
+    autojump_clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither by the built-in action, nor by `context.log` of one's own; nor in what follows it."""
+    caplog.set_level(logging.INFO)
+
+    @trioflow.action("call")
+    async def call(token: str, context: trioflow.ActionContext) -> None:
+        context.log(f"I have {token}", deep={"is": [token, 1]}, own=7)
+
+    steps = [
+        {
+            "id": "a",
+            "action": "log",
+            "parameters": {"message": "with ${secret.API}", "key": "${secret.API}"},
+        },
+        {"id": "b", "action": "call", "parameters": {"token": "${secret.API}"}},
+    ]
+    async with open_engine(actions=call, secrets={"API": "s3cr3t!"}) as engine:
+        await engine.run({"id": "w", "steps": steps})
+
+    records = [each for each in caplog.records if each.name == "trioflow.actions"]
+    shown = "${secret.API}"
+    assert [
+        f"a: with {shown} key={shown!r}",
+        f"b: I have {shown} deep={{'is': [{shown!r}, 1]}} own=7",
+    ] == [each.getMessage() for each in records]
+    assert {"deep": {"is": [shown, 1]}, "own": 7} == vars(records[1])["fields"]
+    assert not any("s3cr3t" in str(vars(each)) for each in caplog.records)
 
 
 async def test_secrets_reach_the_action_and_nothing_else(

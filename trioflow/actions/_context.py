@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -33,14 +34,21 @@ class ActionContext:
     item_index: int | None = None
     # How many seconds the attempt had when it began; None: as long as it likes.
     deadline: float | None = None
+    # The secrets among its parameters, name by value: what is logged shows their references.
+    hidden: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
     def log(self, message: str, /, **fields: Any) -> None:
         """Log a line, at INFO, to the logger ``trioflow.actions``.
 
         The fields follow the message as ``key=value``. They, and what is known about the attempt,
         are also attributes of the log record: `fields`, `execution_id`, `step`, `attempt`,
-        `workflow`, `item_index`.
+        `workflow`, `item_index`. Secrets of the step's parameters are shown as ``${secret.NAME}``.
         """
+        if self.hidden:
+            # Not above: a worker process needs the rest of this, and not what comes with that.
+            from trioflow.definitions._secrets import hide, hide_all
+
+            message, fields = hide(message, self.hidden), hide_all(fields, self.hidden)
         shown = "".join(f" {key}={value!r}" for key, value in fields.items())
         logger.info(
             "%s: %s%s",

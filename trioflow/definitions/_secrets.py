@@ -103,3 +103,22 @@ def reveal(value: Any, secrets: Secrets) -> Any:
     if unknown:
         raise MissingInputError(next(iter(unknown)), (), tuple(unknown))
     return root[0]
+
+
+def hide(text: str, secrets: Mapping[str, str]) -> str:
+    """Return the text with the values of the secrets (value to name) written as references."""
+    for value, name in secrets.items():
+        if value:
+            text = text.replace(value, f"${{secret.{name}}}")
+    return text
+
+
+def hide_all(value: Any, secrets: Mapping[str, str]) -> Any:
+    """Return the value with every text in it as `hide` makes it; containers are copied."""
+    if isinstance(value, str):
+        return hide(value, secrets)
+    if isinstance(value, Mapping):
+        return {hide_all(key, secrets): hide_all(each, secrets) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [hide_all(each, secrets) for each in value]
+    return value

@@ -18,7 +18,8 @@ from trioflow.actions._action import Action
 from trioflow.actions._context import ActionContext
 from trioflow.definitions._references import reveal
 from trioflow.definitions._schemas import Schema, fresh, is_small, to_json
-from trioflow.engine._failures import failure_of, redact, redact_text, stray_cancel
+from trioflow.definitions._secrets import hide
+from trioflow.engine._failures import failure_of, redact, stray_cancel
 from trioflow.errors import MissingInputError, SchemaValidationError
 from trioflow.kernel import _facts as f
 from trioflow.kernel._codec import encode_json
@@ -91,12 +92,13 @@ async def perform(
     """Call the action and return the fact that tells the machine how it ended.
 
     `schema` is what its output must fit. `secrets` are the values, by name, that its parameters
-    need. Nothing of the call is left when this returns. Never raises what the action raises, but
-    for what is no `Exception`: an interrupt, or a cancellation of the engine itself.
+    need, and `context.hidden` the same the other way round. Nothing of the call is left when this
+    returns. Never raises what the action raises, but for what is no `Exception`: an interrupt, or a
+    cancellation of the engine itself.
     """
     command = attempt.command
     who = (command.address, command.attempt)
-    revealed = {str(value): name for name, value in secrets.items() if value is not None}
+    revealed = context.hidden
     error: BaseException | None = None
     returned = False
     output: Any = None
@@ -131,7 +133,7 @@ async def perform(
             return _ended_badly(attempt, failure, caller.now(), caller.jitter())
         if revealed:
             # An action may give back what it was called with. A secret stays one.
-            output = json.loads(redact_text(text, _encoded(revealed)))
+            output = json.loads(hide(text, _encoded(revealed)))
         size = size_of(text)
         if size > MAX_OUTPUT_BYTES:
             failure = too_large("its output", size)
@@ -149,7 +151,7 @@ async def perform(
     return _ended_badly(attempt, redact(failure_of(error), revealed), caller.now(), caller.jitter())
 
 
-def _encoded(secrets: dict[str, str]) -> dict[str, str]:
+def _encoded(secrets: Mapping[str, str]) -> dict[str, str]:
     return {encode_json(value)[1:-1]: name for value, name in secrets.items()}
 
 

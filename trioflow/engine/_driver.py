@@ -541,6 +541,7 @@ class Driver:
         command = attempt.command
         step = self.machine.state.step(command.address.step).planned
         called = step.call_of(command.address.role)
+        secrets = engine.reveal_secrets(called.parameters.secrets if called else ())
         context = ActionContext(
             execution_id=self.head.id,
             step=command.address.step,
@@ -549,6 +550,7 @@ class Driver:
             attempt=command.attempt,
             item_index=command.address.item,
             deadline=_seconds_left(attempt),
+            hidden={str(value): name for name, value in secrets.items() if value is not None},
         )
         fact: f.Fact | None = None
         try:
@@ -558,7 +560,7 @@ class Driver:
                 context,
                 caller=engine,
                 schema=step.output_schema,
-                secrets=engine.reveal_secrets(called.parameters.secrets if called else ()),
+                secrets=secrets,
             )
         finally:
             del self._attempts[key]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import trio
 
+from trioflow.definitions._secrets import hide
 from trioflow.errors import StoreError
 from trioflow.kernel._events import Failure
 
@@ -132,20 +134,12 @@ def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
     return None
 
 
-def redact(failure: Failure, secrets: dict[str, str]) -> Failure:
+def redact(failure: Failure, secrets: Mapping[str, str]) -> Failure:
     """Return the failure with the values of the secrets (value to name) written as references."""
     if not secrets:
         return failure
     return attrs.evolve(
         failure,
-        message=redact_text(failure.message, secrets),
+        message=hide(failure.message, secrets),
         causes=tuple(redact(cause, secrets) for cause in failure.causes),
     )
-
-
-def redact_text(text: str, secrets: dict[str, str]) -> str:
-    """Return the text with the values of the secrets written as references."""
-    for value, name in secrets.items():
-        if value:
-            text = text.replace(value, f"${{secret.{name}}}")
-    return text
