@@ -28,9 +28,7 @@ def load_workflows(sources: Iterable[Source] | Source) -> Iterator[Workflow]:
     document that cannot be accepted, and `InvalidRequest` for a folder without any and for what is
     none of all this.
     """
-    if isinstance(sources, Mapping | str | bytes) or not isinstance(sources, Iterable):
-        sources = [sources]
-    for source in sources:
+    for source in _several(sources):
         if isinstance(source, Workflow):
             yield source
         elif not isinstance(source, Mapping | str | os.PathLike):
@@ -42,6 +40,11 @@ def load_workflows(sources: Iterable[Source] | Source) -> Iterator[Workflow]:
             yield from _of_folder(Path(source))
         else:
             yield load_workflow(source)
+
+
+def _several(sources: Any) -> Iterable[Any]:
+    one = isinstance(sources, Mapping | str | bytes) or not isinstance(sources, Iterable)
+    return [sources] if one else sources
 
 
 def _of_folder(folder: Path) -> Iterator[Workflow]:
