@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import attrs
 
+from harness._built_in import raised_at
+
 # An attempt that never answers ends after about three years, long after every timeout. It does
 # end, because under an autojump clock that which sleeps for ever looks like a deadlock.
 HANGS_FOR = 1e8
@@ -320,12 +322,13 @@ class Scenario:
     """One story of one execution.
 
     `steps`, `fallbacks` and `compensations` say what the attempts do: one behaviour for each
-    attempt, of which the last repeats; a step without any returns an empty object after 1 s. The
-    name of a step stands for all of its items, ``pay[3]`` for one, ``ship/pack`` for a step of
-    the child that the step ``ship`` starts. `actions` are done to it, in this order. `limit` is
-    the engine's number of slots; `jitter` the part, from 0 to 1, that is drawn of every delay with
-    a jitter; `workflows` are the documents that the engine knows besides,
-    `lacks` the actions that it was not given. `expected`, if given, is what `check` compares with.
+    attempt, of which the last repeats; a step without any returns an empty object after 1 s, or
+    raises what its parameters say if it calls `fail`. The name of a step stands for all of its
+    items, ``pay[3]`` for one, ``ship/pack`` for a step of the child that the step ``ship`` starts.
+    `actions` are done to it, in this order. `limit` is the engine's number of slots; `jitter` the
+    part, from 0 to 1, that is drawn of every delay with a jitter; `workflows` are the documents
+    that the engine knows besides, `lacks` the actions that it was not given (those that are built
+    in it never lacks). `expected`, if given, is what `check` compares with.
     """
 
     workflow: Mapping[str, Any]
@@ -363,8 +366,16 @@ class Scenario:
         """Return what this attempt does; `name` as among the calls."""
         place, _, role = name.partition(":")
         script = {"": self.steps, "fallback": self.fallbacks}.get(role, self.compensations)
-        found = script.get(place) or script.get(place.partition("[")[0]) or (Returns({}),)
-        return found[min(attempt, len(found)) - 1]
+        found = script.get(place) or script.get(place.partition("[")[0])
+        return found[min(attempt, len(found)) - 1] if found else self.unscripted(name)
+
+    def unscripted(self, name: str) -> Returns | Raises:
+        """Return what an attempt does of which no script says anything."""
+        raised = raised_at(self.workflow, self.workflows, name)
+        if raised is None:
+            return Returns({})
+        message, code, retryable = raised
+        return Raises(message, code, retryable=retryable)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is empty."""

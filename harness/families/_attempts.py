@@ -52,6 +52,9 @@ def code_of(step: Step) -> str:
 def fail(plan: Plan) -> Iterator[Case]:
     """Each action fails for good."""
     for step, story in reached(plan):
+        if plan.raises(step.id) is not None:
+            # That is what is usual for it.
+            continue
         code = code_of(step)
         draft = script(plan, story, step, fails(plan, code))
         yield Case(
@@ -209,7 +212,8 @@ def fallback(plan: Plan) -> Iterator[Case]:
             continue
         first = script(plan, story, step, fails(plan, code_of(step)))
         name = f"{step.id}:fallback"
-        yield Case(step.id, f"{title(step)} fails, and its fallback goes well", first)
+        if plan.raises(name) is None:
+            yield Case(step.id, f"{title(step)} fails, and its fallback goes well", first)
         draft = fallback_script(first, step.id, no(plan, name, "other"))
         yield Case(f"{step.id}-fails", f"{title(step)} fails, and so does its fallback", draft)
         if step.fallback.timeout is not None:

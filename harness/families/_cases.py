@@ -103,7 +103,7 @@ def doing(draft: Draft, *acts: Any) -> Draft:
 
 def no(plan: Plan, name: str, code: str | None = "odd") -> Raises:
     """Return an attempt that fails after as long as it usually takes."""
-    return Raises("no", code, plan.seconds(name))
+    return plan.fails(name, code)
 
 
 Make = Callable[[str], Sequence[Behaviour]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import attrs
 
@@ -22,6 +21,7 @@ from harness._scenario import (
 from harness.data._picking import violations
 from harness.families._cases import DEEP, Case, doing, reached, title
 from harness.families._data import with_data
+from harness.families._misuse import can_lack
 from harness.families._plan import Plan, acted
 from harness.families._stories import Draft, Story
 from harness.families._values import plain_parameters
@@ -53,12 +53,9 @@ def child(plan: Plan) -> Iterator[Case]:
             late = _shielded(story, inside[0], step.total_timeout + 1.0213)
             why = f"the child of {title(step)} is out of time, and does not let itself be stopped"
             yield Case(f"{step.id}-late", why, late)
-        lacking = [each for each in plan.children[step.id].steps if each.call is not None]
-        if lacking and lacking[0].call is not None:
-            lacks: Any = (lacking[0].call.action,)
-            draft = attrs.evolve(
-                story.draft, scenario=attrs.evolve(story.draft.scenario, lacks=lacks)
-            )
+        for action in can_lack(plan.children[step.id].steps)[:1]:
+            scenario = attrs.evolve(story.draft.scenario, lacks=(action,))
+            draft = attrs.evolve(story.draft, scenario=scenario)
             why = f"the program lacks an action of the child of {title(step)}"
             yield Case(f"{step.id}-lacks-action", why, draft)
 

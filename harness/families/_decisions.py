@@ -81,9 +81,9 @@ def items_decided(plan: Plan) -> Iterator[Case]:
             most: int = most,
         ) -> Sequence[Behaviour]:
             if name not in names:
-                return usual[name] or [plan.returns(name)]
+                return usual[name] or [plan.usual(name)]
             first = no(plan, name, code_of(step) if name == names[0] else "other")
-            return [*[first] * most, plan.returns(name)]
+            return [*[first] * most, plan.usual(name)]
 
         draft = script(plan, story, step, row)
         waiting = attrs.evolve(draft, answered=False)

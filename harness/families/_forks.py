@@ -56,6 +56,9 @@ def _other_documents(plan: Plan) -> Iterator[Case]:
     last = [each for each in plan.steps if each.id in plan.base.reached()][-1:]
     if first is None or first.type != "action" or not last or last[0].id == first.id:
         return
+    if plan.raises(first.id) is not None:
+        # It has no output, and one more of its kind would fail.
+        return
     for each in (*(other.get("steps") or ()), *(other.get("nodes") or ())):
         if each["id"] == first.id:
             each.get("config", each)["output_schema"] = {"minProperties": 999}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
+from harness._built_in import BUILT_IN
 from harness._scenario import Act, AtTime, Call, Cancel, During, Hangs, Moment, Resume, Signal
 from harness.families._attempts import code_of
 from harness.families._cases import DEEP, Case, doing, fails, reached, rows, script, title
@@ -17,6 +17,12 @@ from harness.families._undo import undone_by
 from harness.oracle._document import Step
 
 _UNKNOWN = Signal("no-such-signal", 1)
+
+
+def can_lack(steps: Iterable[Step]) -> list[str]:
+    """Return the actions that a program may lack: not those that are built in."""
+    calls = [each for step in steps for each in (step.call, step.fallback, step.compensate)]
+    return [each.action for each in calls if each is not None and each.action not in BUILT_IN]
 
 
 def asked(moment: Moment | None, step: str) -> list[tuple[str, Act]]:
@@ -44,11 +50,9 @@ def misuse(plan: Plan) -> Iterator[Case]:
     actions = reached(plan)
     if not actions:
         return
-    first = actions[0][0].call
-    if first is not None:
-        lacks: Any = (first.action,)
-        lacking = attrs.evolve(base, scenario=attrs.evolve(base.scenario, lacks=lacks))
-        yield Case("lacking-action", f"the program has no action {first.action}", lacking)
+    for action in can_lack([*(step for step, _ in actions), *plan.steps])[:1]:
+        lacking = attrs.evolve(base, scenario=attrs.evolve(base.scenario, lacks=(action,)))
+        yield Case("lacking-action", f"the program has no action {action}", lacking)
     step, story = actions[0]
     during = During(rows(plan, story, step)[0])
     draft = doing(story.draft, Resume({"x-something": 1}, None, during))

@@ -341,10 +341,11 @@ def decision(plan: Plan) -> Iterator[Case]:
             step: Step = step, story: Story = story, bad: str = bad, most: int = most
         ) -> Draft:
             draft = script(
-                plan, story, step, lambda name: [*[no(plan, name, bad)] * most, plan.returns(name)]
+                plan, story, step, lambda name: [*[no(plan, name, bad)] * most, plan.usual(name)]
             )
             if step.fallback is not None:
-                fallbacks = {**draft.scenario.fallbacks, step.id: (Raises("no", "other"),)}
+                no_other = plan.raises(f"{step.id}:fallback") or Raises("no", "other")
+                fallbacks = {**draft.scenario.fallbacks, step.id: (no_other,)}
                 draft = attrs.evolve(
                     draft, scenario=attrs.evolve(draft.scenario, fallbacks=fallbacks)
                 )

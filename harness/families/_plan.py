@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from harness._built_in import calls_fail, raised_at
 from harness._scenario import (
     Act,
     Behaviour,
@@ -27,6 +28,7 @@ from harness._scenario import (
     Signal,
     next_act,
 )
+from harness.families._raising import guards, is_possible
 from harness.families._solving import assigned, count_items, solve
 from harness.families._stories import MOST_ATTEMPTS, Draft, Story
 from harness.families._values import default_input, default_outputs, items_for
@@ -70,6 +72,8 @@ class Plan:
     _needs: dict[tuple[tuple[str, ...], str], Story | None] = attrs.field(factory=dict)
     # By the step that fails: the draft, and what is undone because of it (see `undone_by`).
     undoing: dict[str, tuple[Draft, frozenset[str]]] = attrs.field(factory=dict)
+    # By family: the cases that cannot be, because `fail` never returns, and their levels.
+    impossible: dict[str, dict[str, int]] = attrs.field(factory=dict)
     # What was told last: families ask how a draft ends, and yield it then.
     _told: dict[int, Story] = attrs.field(factory=dict)
 
@@ -100,6 +104,15 @@ class Plan:
             and (found := self._document_of(str(step.fields["workflow"]))) is not None
         }
 
+    @cached_property
+    def calls_fail(self) -> bool:
+        """Whether anything in it calls `fail`; in its children, too."""
+        return calls_fail([self.document, *self.workflows.values()])
+
+    def can_be(self, draft: Draft) -> bool:
+        """Whether no call of `fail` does in it what it never does."""
+        return not self.calls_fail or is_possible(draft.scenario)
+
     def _document_of(self, name: str) -> Document | None:
         return self.document if name == self.document["id"] else self.workflows.get(name)
 
@@ -123,12 +136,32 @@ class Plan:
     @cached_property
     def input(self) -> dict[str, Any]:
         """An input that answers everything, without what the document's own defaults say."""
-        return default_input(self.graph, self._children_inputs)
+        return self._data[0]
 
     @cached_property
     def outputs(self) -> dict[str, Any]:
         """What the attempts of action steps return (of items, each), and payloads of waits."""
-        return default_outputs(self.graph, self._children_inputs)
+        return self._data[1]
+
+    @cached_property
+    def _data(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        usual = default_input(self.graph, self._children_inputs)
+        outputs = default_outputs(self.graph, self._children_inputs)
+        if not self.calls_fail:
+            return usual, outputs
+        # Usually nothing is as it must be for a step to end all of it on purpose.
+        defaults = self.document.get("input") or {}
+        whole, need, values = {**defaults, **usual}, Need(), dict[Any, Any]()
+        for guard in guards(self.graph):
+            more = attrs.evolve(need, conditions=(*need.conditions, guard))
+            found = solve(self.graph, more, whole, outputs)
+            if found is not None:
+                need, values = more, found
+        whole, outputs = assigned(self.graph, whole, outputs, values)
+        kept = {
+            key: each for key, each in whole.items() if key not in defaults or each != defaults[key]
+        }
+        return kept, outputs
 
     @cached_property
     def _children_inputs(self) -> dict[str, Any]:
@@ -154,6 +187,27 @@ class Plan:
         output = self.outputs.get(step, {}) if output is None else output
         return Returns(output, self.seconds(name) if after is None else after)
 
+    def raises(self, name: str) -> Raises | None:
+        """Return what an attempt does that never returns, whatever happens: one of `fail`."""
+        if not self.calls_fail:
+            return None
+        raised = raised_at(self.document, self.workflows, name)
+        if raised is None:
+            return None
+        message, code, retryable = raised
+        # Those of children have been told already how long theirs take.
+        after = 1.0 if "/" in name or ":compensate" in name else self.seconds(name)
+        return Raises(message, code, after, retryable)
+
+    def usual(self, name: str, output: Any = None) -> Returns | Raises:
+        """Return what an attempt does if all goes well: it returns, unless it calls `fail`."""
+        return self.raises(name) or self.returns(name, output)
+
+    def fails(self, name: str, code: str | None = "odd", message: str = "no") -> Raises:
+        """Return an attempt that fails after as long as usual: with this code, if it may."""
+        raised = self.raises(name) if code is not None else None
+        return raised or Raises(message, code, self.seconds(name))
+
     def items(self, step: Step) -> int:
         """Return how many items the step is going to have, as far as that can be known before."""
         found = (step.for_each or {}).get("items")
@@ -169,7 +223,7 @@ class Plan:
         found: dict[str, tuple[Behaviour, ...]] = {}
         for step in self.steps:
             if step.type == "action":
-                found[self.place + step.id] = (self.returns(step.id),)
+                found[self.place + step.id] = (self.usual(step.id),)
             elif step.id in self.children:
                 found |= self.children[step.id].script
             if step.for_each is not None:
@@ -181,7 +235,7 @@ class Plan:
         """Return what the attempts of an item do: those that end together say nothing of order."""
         name = f"{step.id}[{index}]"
         if step.type == "action":
-            return {self.place + name: (self.returns(name),)}
+            return {self.place + name: (self.usual(name),)}
         if step.id not in self.children:
             return {}
         child, found = self.children[step.id], {}
@@ -192,9 +246,9 @@ class Plan:
 
     @cached_property
     def fallbacks(self) -> dict[str, tuple[Behaviour, ...]]:
-        """What fallbacks do: they go well."""
+        """What fallbacks do: they go well, but for those that call `fail`."""
         return {
-            self.place + step.id: (self.returns(f"{step.id}:fallback", self.outputs[step.id]),)
+            self.place + step.id: (self.usual(f"{step.id}:fallback", self.outputs[step.id]),)
             for step in self.steps
             if step.fallback is not None and step.id in self.outputs
         }
@@ -413,13 +467,15 @@ class Plan:
                 for name in names[:1]:
                     scenario = with_script(scenario, name, self._no(name))
                 continue
-            scenario = with_script(scenario, step, NO)
+            scenario = with_script(scenario, step, self.raises(step) or NO)
             if self.graph.steps[step].fallback is not None:
-                scenario = attrs.evolve(scenario, fallbacks={**scenario.fallbacks, step: (NO,)})
+                row = (self.raises(f"{step}:fallback") or NO,)
+                scenario = attrs.evolve(scenario, fallbacks={**scenario.fallbacks, step: row})
         return scenario
 
     def _no(self, name: str) -> Raises:
-        return attrs.evolve(NO, after=1 + milliseconds(name, self.parts))
+        found = self.raises(name.removeprefix(self.place)) or NO
+        return attrs.evolve(found, after=1 + milliseconds(name, self.parts))
 
 
 def with_script(scenario: Scenario, name: str, *behaviours: Behaviour) -> Scenario:
@@ -463,7 +519,7 @@ def input_at(path: str, input: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _later(behaviour: Behaviour, seconds: float) -> Behaviour:
-    if isinstance(behaviour, Returns):
+    if isinstance(behaviour, Returns | Raises):
         return attrs.evolve(behaviour, after=round(behaviour.after + seconds / 7, 6))
     return behaviour
 

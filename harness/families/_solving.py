@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness._built_in import raised_at
 from harness.data._picking import several
+from harness.families._raising import only_fails
 from harness.families._values import at, inside, plain, put
 from harness.families._ways import Need
 from harness.oracle._conditions import Scope, evaluate
@@ -60,7 +62,8 @@ def world_of(graph: Graph, need: Need) -> World:
         },
         defaults=graph.fields.get("input") or {},
         statuses={
-            step: ("FAILED",) if step in need.failing else ("COMPLETED",) for step in graph.steps
+            step: ("FAILED",) if step in need.failing or only_fails(each) else ("COMPLETED",)
+            for step, each in graph.steps.items()
         },
         workflow={"id": graph.id},
     )
@@ -167,7 +170,7 @@ def scope_of(
     facts = {
         step: {
             "status": "FAILED" if step in need.failing else "COMPLETED",
-            "error": {"code": "odd", "message": "no"} if step in need.failing else None,
+            "error": _error_of(graph, step) if step in need.failing else None,
             "attempts": 1,
         }
         for step in graph.steps
@@ -179,6 +182,11 @@ def scope_of(
         elif step.type == "trigger":
             seen[step.id] = input
     return Scope(input, seen, facts, {"id": "x", "started_at": 0.0}, {"id": graph.id})
+
+
+def _error_of(graph: Graph, step: str) -> dict[str, str]:
+    message, code, _ = raised_at(graph.fields, {}, step) or ("no", "odd", None)
+    return {"code": code, "message": message}
 
 
 def items_place(graph: Graph, step: Step) -> Place | None:

@@ -22,8 +22,22 @@ from harness.families._plan import Plan
 
 Family = Callable[[Plan], Iterator[Case]]
 
+
+def _possible(name: str, family: Family) -> Family:
+    """Leave out of a family, and count, what cannot be because `fail` never returns."""
+
+    def cases(plan: Plan) -> Iterator[Case]:
+        for case in family(plan):
+            if plan.can_be(case.draft):
+                yield case
+            else:
+                plan.impossible.setdefault(name, {})[case.name] = case.level
+
+    return cases
+
+
 # In the order in which suites tell them, and in which a budget is spent.
-FAMILIES: Mapping[str, Family] = {
+_FAMILIES: Mapping[str, Family] = {
     "ok": flow.ok,
     "fail": attempts.fail,
     "timeout": attempts.timeout,
@@ -53,4 +67,7 @@ FAMILIES: Mapping[str, Family] = {
     "pair": undo.pair,
     "misuse": misuses.misuse,
     "fork": forks.fork,
+}
+FAMILIES: Mapping[str, Family] = {
+    name: _possible(name, family) for name, family in _FAMILIES.items()
 }

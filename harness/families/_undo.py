@@ -36,7 +36,8 @@ def failing(plan: Plan, story: Story, step: Step) -> Draft:
     """Return the story in which a step fails for good, its fallback too."""
     draft = script(plan, story, step, lambda name: [no(plan, name, code_of(step))])
     if step.fallback is not None:
-        fallbacks = {**draft.scenario.fallbacks, step.id: (Raises("no", "other"),)}
+        row = (plan.raises(f"{step.id}:fallback") or Raises("no", "other"),)
+        fallbacks = {**draft.scenario.fallbacks, step.id: row}
         draft = attrs.evolve(draft, scenario=attrs.evolve(draft.scenario, fallbacks=fallbacks))
     return draft
 
@@ -50,11 +51,18 @@ def undone_by(plan: Plan, step: Step) -> tuple[Step, Draft] | None:
             draft = failing(plan, story, other)
             told = plan.told(draft)
             undone = {each.partition("[")[0] for each in told.expected.last.compensated}
+            undone |= _tried_in_vain(plan, told)
             plan.undoing[other.id] = draft, frozenset(undone if told.certain else ())
         draft, compensated = plan.undoing[other.id]
         if step.id in compensated:
             return other, draft
     return None
+
+
+def _tried_in_vain(plan: Plan, told: Story) -> set[str]:
+    """Return the steps of a story that it was tried to undo with `fail`, which never works."""
+    names = {name for _, name, _, _ in told.calls() if name.endswith(":compensate")}
+    return {each.partition("[")[0].partition(":")[0] for each in names if plan.raises(each)}
 
 
 def compensation(plan: Plan) -> Iterator[Case]:
@@ -72,11 +80,12 @@ def compensation(plan: Plan) -> Iterator[Case]:
         else:
             cause, draft = f"{title(found[0])} fails", found[1]
         label = _label_of(plan, draft, step)
-        yield Case(step.id, f"{cause}: {title(step)} is undone", draft)
+        vain = plan.raises(f"{step.id}:compensate")
+        if vain is None:
+            yield Case(step.id, f"{cause}: {title(step)} is undone", draft)
         why = f"{cause}, and {title(step)} cannot be undone"
-        yield Case(
-            f"{step.id}-fails", why, undo_script(draft, step.id, Raises("no", "odd", 1.0137))
-        )
+        no_undo = vain or Raises("no", "odd", 1.0137)
+        yield Case(f"{step.id}-fails", why, undo_script(draft, step.id, no_undo))
         why = f"{cause}, and the undoing of {title(step)} never ends"
         yield Case(f"{step.id}-hangs", why, undo_script(draft, step.id, Hangs()))
         if step.compensate.retry.max_attempts > 1:
@@ -132,8 +141,9 @@ def _cancelled_after(plan: Plan, story: Story, step: Step, name: str) -> Draft |
         if other.id == step.id or step.id not in also.reached():
             continue
         draft = doing(also.draft, Cancel(During(rows(plan, also, other)[0])))
-        undone = {each.partition("[")[0] for each in plan.told(draft).expected.last.compensated}
-        if step.id in undone:
+        told = plan.told(draft)
+        undone = {each.partition("[")[0] for each in told.expected.last.compensated}
+        if step.id in undone | _tried_in_vain(plan, told):
             return draft
     return None
 
@@ -141,7 +151,11 @@ def _cancelled_after(plan: Plan, story: Story, step: Step, name: str) -> Draft |
 def _each_later_step(plan: Plan) -> Iterator[Case]:
     """Each step fails, and whatever was completed before is undone."""
     for step, story in reached(plan):
-        undone = {each.id for each in plan.steps if each.compensate is not None} - {step.id}
+        undone = {
+            each.id
+            for each in plan.steps
+            if each.compensate is not None and plan.raises(f"{each.id}:compensate") is None
+        } - {step.id}
         if undone & story.reached():
             draft = failing(plan, story, step)
             yield Case(f"after-{step.id}", f"{title(step)} fails: what was done is undone", draft)

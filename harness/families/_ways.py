@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from harness.families._raising import only_fails
 from harness.families._values import strong_references
 from harness.oracle._document import Edge, Graph, Step
 from harness.oracle._reading import Node, references_of
@@ -124,6 +125,8 @@ class Ways:
         return list(wanted.values())
 
     def _complete(self, step: Step) -> list[Need]:
+        if only_fails(step):
+            return []
         both = (need.and_(Need(completing=frozenset([step.id]))) for need in self.run(step))
         return [need for need in both if need is not None]
 
@@ -157,8 +160,10 @@ class Ways:
             wants = [((each, True),) for each in siblings]
         elif not taken:
             wants = []
+        # R2: where a failure is tolerated, `success` is decided by its condition all the same.
+        forgiven = [self._fail] if source.tolerant and only_fails(source) else []
         ends = {
-            "success": [self._complete],
+            "success": [self._complete, *forgiven],
             "failure": [self._fail],
             "always": [self._complete, self._fail],
         }[edge.on]

@@ -14,6 +14,7 @@ from functools import partial
 
 import attrs
 
+from harness._built_in import BUILT_IN
 from harness._scenario import (
     Act,
     AtTime,
@@ -297,7 +298,8 @@ def _refusal(graph: Graph, graphs: Mapping[str, Graph], scenario: Scenario) -> s
         seen.add(each.id)
         for step in each.steps.values():
             for called in (step.call, step.fallback, step.compensate):
-                if called is not None and called.action in scenario.lacks:
+                lacks = set(scenario.lacks) - BUILT_IN
+                if called is not None and called.action in lacks:
                     return "UnknownAction"
             if step.type == "workflow":
                 child = graphs.get(str(step.fields["workflow"]))

@@ -68,7 +68,11 @@ class Actors:
             scope.shield = False
 
     def actions(self, documents: Iterable[Mapping[str, Any]]) -> list[Any]:
-        """Return a function for every action that the documents name, but for what is lacking."""
+        """Return a function for every action that the documents name, but for what is lacking.
+
+        What no program lacks is played in any case, or the real one would be called: it is only
+        hidden by one of the same name.
+        """
         if self._made is None:
             self._made = self._make(documents)
         return self._made
@@ -76,10 +80,12 @@ class Actors:
     def _make(self, documents: Iterable[Mapping[str, Any]]) -> list[Any]:
         given, own = Registry(self.real, entry_points=False), set(names_of(self.real))
         names = dict.fromkeys(name for each in documents for name in actions_of(each))
+        # Those of entry points are only looked for where something is lacking: it takes long.
+        there = set(Registry().with_entry_points().names) if self.scenario.lacks else set()
         return [
             trioflow.action(name)(self._function(given.get(name) if name in own else None))
             for name in names
-            if name not in self.scenario.lacks
+            if name not in self.scenario.lacks or name in there
         ]
 
     def _function(self, real: Action | None) -> Callable[..., Any]:

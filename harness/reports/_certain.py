@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.families._plan import Plan
+from harness.families._raising import ending_by_force, never_taken
 from harness.families._solving import world_of
 from harness.families._ways import Need
 from harness.oracle._document import Edge, Step
@@ -16,7 +17,12 @@ def surely_unreached(plan: Plan) -> frozenset[str]:
     """
     graph, world = plan.graph, world_of(plan.graph, Need())
     steps = {step.id for step in plan.steps if never_true(step.condition, world)}
-    edges = {edge.id for edge in graph.edges if never_true(edge.condition, world)}
+    steps |= ending_by_force(graph).keys()
+    edges = {
+        edge.id
+        for edge in graph.edges
+        if never_taken(graph, edge) or never_true(edge.condition, world)
+    }
 
     def is_dead(edge: Edge) -> bool:
         # R2: `always` is taken behind a step that is SKIPPED, too.

@@ -26,6 +26,8 @@ def left(made: Suite) -> str:
     """Return what a suite does not have, each with a semicolon before it."""
     many = sum(made.left_out.values())
     parts = [f"{many} left out for want of a budget"] if many else []
+    if made.impossible:
+        parts.append(f"{sum(made.impossible.values())} left out because fail never returns")
     for reason, names in doubted(made).items():
         parts.append(f"{len(names)} left out because {reason}")
     if made.skipped:

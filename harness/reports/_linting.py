@@ -116,7 +116,10 @@ def _notes(plan: Plan) -> Iterator[Finding]:
         endless = [
             step.id
             for step in plan.steps
-            if step.call is not None and step.call.timeout is None and step.total_timeout is None
+            if step.call is not None
+            and step.call.timeout is None
+            and step.total_timeout is None
+            and plan.raises(step.id) is None
         ]
         if endless:
             text = "nothing limits their time (timeout, total_timeout), so they may hang for ever"
@@ -131,12 +134,26 @@ def _notes_on(plan: Plan, step: Step) -> Iterator[str]:
         yield "it has no total_timeout, so it waits for ever"
     if step.type == "wait" and step.fits_output is None:
         yield "it has no schema, so any payload is accepted"
+    yield from _not_undone(plan, step)
     if step.call is None:
         return
     if step.fits_output is None and _is_read(plan, step):
         yield "its output is used, but has no output_schema: what is generated is a guess"
     if step.compensate is not None and not plan.graph.compensate_on:
         yield "it has compensate, but compensate_on is empty, so nothing is ever undone"
+
+
+def _not_undone(plan: Plan, step: Step) -> Iterator[str]:
+    """R24, R28: a COMPLETED child is undone by its step alone, not by its own document."""
+    child = plan.children.get(step.id)
+    if child is None or step.compensate is not None or not plan.graph.compensate_on:
+        return
+    undone = [each.id for each in child.steps if each.compensate is not None]
+    if undone:
+        yield (
+            f"it has no compensate, so nothing undoes its child once that is COMPLETED; the "
+            f"compensate of {', '.join(undone)} in {child.graph.id} is for a child that fails"
+        )
 
 
 def _is_read(plan: Plan, step: Step) -> bool:

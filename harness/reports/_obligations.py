@@ -10,16 +10,19 @@ from collections.abc import Iterator
 
 import attrs
 
-from harness._scenario import AfterWrite, BeforeWrite
+from harness._scenario import AfterWrite, BeforeWrite, Raises
 from harness.families import _attempts as attempts
 from harness.families._people import needed_inputs, without
 from harness.families._plan import Plan
+from harness.families._raising import ending_by_force, never_completes, never_taken, only_fails
 from harness.families._solving import world_of
 from harness.families._undo import undone_by
 from harness.families._values import plain_parameters
 from harness.families._ways import Need
+from harness.oracle._attempts import may_repeat
 from harness.oracle._document import Edge, Step
 from harness.oracle._reading import Node, steps_of
+from harness.oracle._state import Failure
 from harness.reports._seen import Key
 from harness.solver import Pair, Solver, Unreachable
 from harness.solver._clauses import Condition, text_of
@@ -40,6 +43,8 @@ KINDS = {
 
 # What is said of a condition of something that was never reached.
 NEVER_ASKED = "it is never asked"
+# What is said of the good end of a step that can have none.
+ALWAYS_FAILS = "it calls fail, which never returns"
 
 
 @attrs.frozen
@@ -89,7 +94,8 @@ def obligations(plan: Plan, *, crashes: bool = True) -> Iterator[Obligation]:
                 yield Obligation(("signal", step.signal, "never comes"))
     for step in _reachable(plan):
         if step.compensate is not None and undone_by(plan, step) is not None:
-            yield Obligation(("undone", step.id, "is undone"))
+            if plan.raises(f"{step.id}:compensate") is None:
+                yield Obligation(("undone", step.id, "is undone"))
             yield Obligation(("undone", step.id, "cannot be undone"))
     for name, story in carriers(plan) if crashes else ():
         for moment in points(story.scenario):
@@ -110,10 +116,15 @@ def _ends(plan: Plan) -> Iterator[Obligation]:
         if plan.told(case.draft).expected.last.status == "FAILED":
             ends.insert(1, "FAILED")
             break
+    failing = (plan.reach(step.id) for step in plan.steps if only_fails(step))
+    if any(story.expected.last.status == "FAILED" for story in failing if story):
+        ends.insert(1, "FAILED")
+    ends = list(dict.fromkeys(ends))
     if any(_pauses(plan)):
         ends.append("PAUSED")
     for end in ends:
-        yield Obligation(("end", plan.graph.id, end))
+        never = "a step calls fail" if end == "COMPLETED" and never_completes(plan.graph) else ""
+        yield Obligation(("end", plan.graph.id, end), never)
 
 
 def _pauses(plan: Plan) -> Iterator[str]:
@@ -142,7 +153,8 @@ def _steps(plan: Plan) -> Iterator[Obligation]:
         fails = (step.type in ("action", "workflow") and not tolerant) or (
             timed and step.type != "sleep"
         )
-        yield Obligation(("step", step.id, "COMPLETED"), why)
+        never = ALWAYS_FAILS if only_fails(step) else ""
+        yield Obligation(("step", step.id, "COMPLETED"), why or never)
         if fails:
             yield Obligation(("step", step.id, "FAILED"), why)
         if step.id in skipped:
@@ -225,21 +237,29 @@ def _faults_of(plan: Plan, step: Step) -> Iterator[str]:
     if step.type not in ("action", "workflow"):
         return
     yield "fails"
+    raised = plan.raises(step.id)
     limits = (step.total_timeout, None if step.call is None else step.call.timeout)
-    if limits != (None, None):
+    if limits != (None, None) and raised is None:
         yield "is out of time"
     if step.call is None:
         return
-    if step.call.retry.max_attempts > 1:
+    if step.call.retry.max_attempts > 1 and (raised is None or _repeats(step, raised)):
         yield "is retried"
     if step.fallback is not None:
         yield "is replaced by its fallback"
         yield "its fallback fails"
-    yield "returns what does not fit"
+    if raised is None:
+        yield "returns what does not fit"
     if step.fits_input is not None and any(plain_parameters(plan.graph, step).values()):
         yield "is given what does not fit"
     yield "is interrupted"
     yield "dies"
+
+
+def _repeats(step: Step, raised: Raises) -> bool:
+    return may_repeat(
+        step.retry, Failure(raised.code or "action.error", retryable=raised.retryable)
+    )
 
 
 # ---- what is never reached ----
@@ -255,6 +275,9 @@ def why_not_reached(plan: Plan, step: Step) -> str:
         return ""
     if step.condition is not None:
         return f"nothing was found that makes its condition, {text_of(step.condition)}, true"
+    before = ending_by_force(plan.graph)
+    if step.id in before:
+        return f"{before[step.id]} comes before it and calls fail, and that ends all of it"
     into = [edge for edge in plan.graph.into(step.id) if plan.decide(edge, True) is None]
     if into:
         return f"{' and '.join(edge.id for edge in into)} can never be taken"
@@ -268,6 +291,8 @@ def why_not_taken(plan: Plan, edge: Edge) -> str:
     source = plan.graph.steps[edge.source]
     if plan.reach(source.id) is None:
         return f"{source.id} never runs"
+    if never_taken(plan.graph, edge):
+        return f"{source.id} calls fail, which never returns"
     if edge.condition is not None:
         return f"nothing was found that makes {text_of(edge.condition)} true"
     if edge.on == "failure":

@@ -12,6 +12,7 @@ import attrs
 from harness.families._plan import Plan
 from harness.reports._entries import Entry
 from harness.reports._obligations import (
+    ALWAYS_FAILS,
     KINDS,
     NEVER_ASKED,
     Obligation,
@@ -164,6 +165,8 @@ def report(
 def _as_seen(owed: Obligation, keys: Container[Key], vectors: Iterable[Vector]) -> Obligation:
     """Return what can happen; with a value from elsewhere, it may even if nobody found one."""
     kind, subject, _ = owed.key
+    if owed.never == ALWAYS_FAILS:
+        return owed
     if kind == "step":
         refuted = any(("step", subject, end) in keys for end in ("COMPLETED", "FAILED"))
     else:

@@ -67,6 +67,8 @@ def _pauses_both(case: Case) -> bool:
 
 
 def _certain(plan: Plan, case: Case) -> Story | None:
+    if not plan.can_be(case.draft):
+        return None
     story = plan.told(case.draft)
     misused = any(isinstance(act, Call) and act.verb == "fork" for act in story.scenario.actions)
     return story if story.certain and not misused else None

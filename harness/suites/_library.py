@@ -22,7 +22,7 @@ from harness.suites._crashes import DOWN, MOST, carriers, moments_of
 from harness.suites._naming import invented
 from harness.suites._progress import looked_at
 from harness.suites._reading import Source, read
-from harness.suites._sidecar import Sidecar, cases_of, read_sidecar, reasons
+from harness.suites._sidecar import Sidecar, cases_of, readable_sidecar, reasons
 from harness.suites._telling import Outcome, outcome_of, tell
 
 BUDGET = 2_000
@@ -58,7 +58,8 @@ class Suite:
 
     `skipped` are those that the sidecar of the document does not want played. `left_out` counts by
     family what the budget did not allow, `uncertain` is what is left out because nobody can say
-    what comes of it, and `doubts` are the reasons, by id. `unreachable` are the steps and
+    what comes of it, and `doubts` are the reasons, by id. `impossible` counts by family what cannot
+    be, because `fail` never returns. `unreachable` are the steps and
     connections for which no data was found, `invented` the places to which only references lead,
     and no schema.
     """
@@ -71,6 +72,7 @@ class Suite:
     unreachable: tuple[str, ...] = ()
     invented: tuple[str, ...] = ()
     doubts: Mapping[str, str] = attrs.field(factory=dict)
+    impossible: Mapping[str, int] = attrs.field(factory=dict)
 
 
 def scenarios(
@@ -115,7 +117,7 @@ def suite(
         unknown = ", ".join(sorted(wanted - known))
         raise ValueError(f"there is no family {unknown}: they are {', '.join(sorted(known))}")
     document, name, children = read(workflow, workflows)
-    sidecar = read_sidecar(name) if name else Sidecar()
+    sidecar = readable_sidecar(name) if name else Sidecar()
     if wanted is None and sidecar.families is not None:
         wanted = frozenset(sidecar.families)
     plan = Plan(document, children)
@@ -142,7 +144,12 @@ class _Maker:
     same: dict[str, str] = attrs.field(factory=dict)
 
     def made(self) -> Suite:
-        own = cases_of(self.sidecar, self.plan) if self._wants("ok") else []
+        problems: list[str] = []
+        own = cases_of(self.sidecar, self.plan, problems)
+        if not self.sidecar.skip:
+            self.sidecar.refuse(problems)
+        if problems or not self._wants("ok"):
+            own = []
         self.budget = max(0, self.budget - len(own))
         families = [each for each in FAMILIES if self._wants(each)]
         cases = in_turn(self.plan, families, self.level, self.budget)
@@ -166,7 +173,8 @@ class _Maker:
         # Last, and whatever else there is: nothing changes its name because of them.
         for case in own:
             self._add_own(case)
-        why = self._why_skipped(carrying)
+        why = self._why_skipped(carrying, problems)
+        self.sidecar.refuse(problems)
         return Suite(
             tuple(each for each in self.found.values() if each.id not in why),
             tuple(each for each in carrying if each.id not in why),
@@ -180,12 +188,19 @@ class _Maker:
             unreached(self.plan, self.found.values()),
             invented(self.plan),
             dict(self.uncertain),
+            dict(self._impossible(families)),
         )
+
+    def _impossible(self, families: Sequence[str]) -> Iterator[tuple[str, int]]:
+        for family in families:
+            levels = self.plan.impossible.get(family, {}).values()
+            if count := sum(level <= self.level for level in levels):
+                yield family, count
 
     def _wants(self, family: str) -> bool:
         return self.families is None or family in self.families
 
-    def _why_skipped(self, carrying: Sequence[Told]) -> Mapping[str, str]:
+    def _why_skipped(self, carrying: Sequence[Told], problems: list[str]) -> Mapping[str, str]:
         """Return the patterns of the sidecar, by the ids that they mean."""
         if not self.sidecar.skip:
             return {}
@@ -194,15 +209,17 @@ class _Maker:
             points.setdefault(each.carrier or each.id, [])
             if each.carrier:
                 points[each.carrier].append(each.id)
-        return reasons(self.sidecar, points, self._everything)
+        return reasons(self.sidecar, points, self._everything, problems)
 
     def _everything(self) -> dict[str, str]:
         """Return the ids of all levels and families, with those under which they are told."""
-        sidecar = attrs.evolve(self.sidecar, skip={})
+        # Its values may be wrong: then they tell nothing, but have their names.
+        sidecar = attrs.evolve(self.sidecar, skip={}, values=(), problems=())
         deepest = LEVELS["deep"]
         maker = _Maker(self.plan, deepest, None, self.seed, _NO_END, self.source, sidecar)
         made = maker.made()
         names = [*maker.found, *(each.id for each in made.carriers), *maker.uncertain]
+        names += [_id_of(f"ok-{each.name}") for each in self.sidecar.values]
         return {**{name: name for name in names}, **maker.same}
 
     def _add_own(self, case: Case) -> None:
@@ -306,14 +323,16 @@ def one_by_one(workflow: Source) -> tuple[Plan, Iterator[Scenario]]:
     them, nor does the sidecar leave any out. Raises what `suite` raises.
     """
     document, name, children = read(workflow)
-    sidecar = read_sidecar(name) if name else Sidecar()
+    sidecar = readable_sidecar(name) if name else Sidecar()
     plan = Plan(document, children)
     if sidecar.skip:
         # Whether its patterns mean anything is known only of the whole suite.
         maker = _Maker(plan, STANDARD, frozenset(FAMILIES), 0, BUDGET, name, sidecar)
         made = maker.made()
         return plan, iter((*made.scenarios, *made.skipped))
-    own = [case.draft for case in cases_of(sidecar, plan)]
+    problems: list[str] = []
+    own = [case.draft for case in cases_of(sidecar, plan, problems)]
+    sidecar.refuse(problems)
     return plan, _told_one_by_one(plan, own)
 
 

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness._built_in import raised_at
 from harness._scenario import Raises
 from harness.suites._library import Suite, Told
 from harness.suites._naming import invented_text
@@ -61,11 +62,13 @@ def overview(suite: Suite, usual: Told, title: str) -> Iterator[str]:
     if suite.left_out:
         left = ", ".join(f"{count} of {family}" for family, count in suite.left_out.items())
         yield from _wrapped(f"left out, for want of a budget: {left}")
+    if suite.impossible:
+        never = ", ".join(f"{count} of {family}" for family, count in suite.impossible.items())
+        yield from _wrapped(f"left out, because fail never returns: {never}")
     for reason, names in doubted(suite).items():
         yield from _wrapped(f"left out, because {reason}: {', '.join(names)}")
-    never = unreached(suite)
-    if never:
-        yield from _wrapped(f"never reached: {', '.join(never)}")
+    if suite.unreachable:
+        yield from _wrapped(f"never reached: {', '.join(unreached(suite))}")
     if suite.invented:
         yield from _wrapped(invented_text(suite.invented))
 
@@ -89,7 +92,9 @@ def _because(told: Told) -> str:
     rows = (row for script in scripts for row in script.values())
     made_up = {each.code for row in rows for each in row if isinstance(each, Raises)}
     for code, step in told.expected.last.errors:
-        words = [step or "", "" if code in made_up else code]
+        raised = raised_at(told.workflow, told.workflows, step) if step else None
+        own = raised is not None and raised[1] == code
+        words = [step or "", "" if code in made_up and not own else code]
         return f": {' '.join(filter(None, words))}".removesuffix(": ")
     return ""
 

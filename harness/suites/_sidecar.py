@@ -24,6 +24,7 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 
 from harness._formats import FORMATS
+from harness._scenario import Returns
 from harness.families import FAMILIES
 from harness.families._cases import LEVELS, SMOKE, Case
 from harness.families._plan import Plan
@@ -70,6 +71,13 @@ class Sidecar:
     # Why, by the id of a scenario or a pattern of ids.
     skip: Mapping[str, str] = attrs.field(factory=dict)
     values: tuple[Values, ...] = ()
+    # What is wrong with the rest of it, which is left aside here: nobody may go on with that.
+    problems: tuple[str, ...] = ()
+
+    def refuse(self, more: Iterable[str] = ()) -> None:
+        """Raise `SidecarError` if there are problems: those of the file, and more."""
+        if problems := [*self.problems, *more]:
+            raise SidecarError(problems, self.source)
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -96,6 +104,16 @@ def read_sidecar(document: str | os.PathLike[str]) -> Sidecar:
 
     Raises `SidecarError` with all that can be told to be wrong without the document.
     """
+    found = readable_sidecar(document)
+    found.refuse()
+    return found
+
+
+def readable_sidecar(document: str | os.PathLike[str]) -> Sidecar:
+    """Return what can be understood of what stands beside a document, with the problems of it.
+
+    So whoever has the document can tell all faults at once. Raises `SidecarError` if it is no TOML.
+    """
     path = sidecar_name(document)
     try:
         text = path.read_text("utf-8-sig")
@@ -113,9 +131,7 @@ def read_sidecar(document: str | os.PathLike[str]) -> Sidecar:
         raise SidecarError(["its values are nested too deeply to be read"], str(path)) from None
     reader = _Reader()
     values = reader.read(found)
-    if reader.problems:
-        raise SidecarError(reader.problems, str(path))
-    return Sidecar(str(path), **values)
+    return Sidecar(str(path), **values, problems=tuple(reader.problems))
 
 
 def near(name: str, names: Iterable[str]) -> str:
@@ -144,7 +160,15 @@ class _Reader:
             meant = difflib.get_close_matches(key, readers, 1)
             known = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(readers)}"
             self.problems.append(f"{key}: there is no such key; {known}")
-        return {key: read(found[key]) for key, read in readers.items() if key in found}
+        made: dict[str, Any] = {}
+        for key, read in readers.items():
+            before = len(self.problems)
+            if key in found:
+                value = read(found[key])
+                # Of tables the rest can be looked at all the same.
+                if before == len(self.problems) or key in ("skip", "values"):
+                    made[key] = value
+        return made
 
     def _wrong(self, key: str, value: Any, instead: str) -> None:
         self.problems.append(f"{key} = {_shown(value)}: write {instead}")
@@ -203,9 +227,10 @@ class _Reader:
             }
             if not any(rows.values()):
                 self.problems.append(f"{place}: say in input or outputs what is otherwise")
-            for key, row in rows.items():
+            for key, row in list(rows.items()):
                 for where in _not_json(row, f"{place}.{key}"):
                     self.problems.append(f"{where} has no place in JSON: write text or a number")
+                    rows[key] = {}
             yield Values(name, **rows)
 
 
@@ -234,9 +259,8 @@ def _shown(value: Any) -> str:
 # ---- against the document ----
 
 
-def cases_of(sidecar: Sidecar, plan: Plan) -> list[Case]:
-    """Return the cases of the extra values. Raises `SidecarError` for those that do not fit."""
-    problems: list[str] = []
+def cases_of(sidecar: Sidecar, plan: Plan, problems: list[str]) -> list[Case]:
+    """Return the cases of the extra values; what does not fit goes to the problems."""
     cases = []
     taken = {case.name for case in FAMILIES["ok"](plan)} if sidecar.values else set()
     for values in sidecar.values:
@@ -246,8 +270,6 @@ def cases_of(sidecar: Sidecar, plan: Plan) -> list[Case]:
         draft = _with_outputs(plan, _with_input(plan, values.input), values.outputs)
         problems += _misfits(plan, values, draft, place)
         cases.append(Case(values.name, f"with the values {values.name}", draft, SMOKE))
-    if problems:
-        raise SidecarError(problems, sidecar.source)
     return cases
 
 
@@ -264,7 +286,10 @@ def _with_outputs(plan: Plan, draft: Draft, given: Mapping[str, Any]) -> Draft:
         if name in _waits(plan):
             payloads[name] = whole
         for each in [each for each in steps if each == name or each.startswith(f"{name}[")]:
-            steps[each] = tuple(attrs.evolve(one, output=whole) for one in steps[each])
+            steps[each] = tuple(
+                attrs.evolve(one, output=whole) if isinstance(one, Returns) else one
+                for one in steps[each]
+            )
     scenario = attrs.evolve(draft.scenario, steps=steps)
     return attrs.evolve(draft, scenario=scenario, payloads=payloads)
 
@@ -289,7 +314,11 @@ def _misfits(plan: Plan, values: Values, draft: Draft, place: str) -> Iterator[s
     for name, output in values.outputs.items():
         where = f"{place}.outputs.{_key(name)}"
         if name not in known:
-            yield f"{where}: no action or wait step has this id{near(name, known)}"
+            able = [each for each in known if plan.raises(each) is None]
+            yield f"{where}: no action or wait step has this id{near(name, able)}"
+            continue
+        if plan.raises(name) is not None:
+            yield f"{where}: it calls fail, which returns nothing"
             continue
         fields = known[name].fields
         schema = fields.get("schema" if known[name].type == "wait" else "output_schema")
@@ -312,17 +341,20 @@ def misfit(schema: Any, value: Any) -> str:
 
 
 def reasons(
-    sidecar: Sidecar, suite: Mapping[str, Collection[str]], everything: Callable[[], Aliases]
+    sidecar: Sidecar,
+    suite: Mapping[str, Collection[str]],
+    everything: Callable[[], Aliases],
+    problems: list[str],
 ) -> dict[str, str]:
     """Return by which pattern, by the ids of a suite, what is skipped is skipped.
 
     `suite` has all ids: those of crash points under the scenario that dies, which is skipped as a
-    whole; all others without any. Raises `SidecarError` for patterns that mean nothing. Only where
-    a pattern means nothing in this suite is it looked for in `everything`, which is every level
+    whole; all others without any. Patterns that mean nothing go to the problems. Only where a
+    pattern means nothing in this suite is it looked for in `everything`, which is every level
     and family: ids, with the ones under which they are told.
     """
     found: dict[str, str] = {}
-    problems, idle = [], []
+    idle = []
     for pattern in sidecar.skip:
         meant: list[str] = []
         for name, points in suite.items():
@@ -339,8 +371,6 @@ def reasons(
         for name in meant:
             found.setdefault(name, pattern)
     problems += _meaning_nothing(idle, everything) if idle else ()
-    if problems:
-        raise SidecarError(problems, sidecar.source)
     return found
 
 

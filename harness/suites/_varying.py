@@ -163,8 +163,8 @@ def slower(scenario: Scenario) -> Scenario | None:
             return None
     found = _changed(scenario, workflow=document, workflows=documents)
     scripts = {}
-    for key in ("steps", "fallbacks", "compensations"):
-        script: dict[str, Any] = {**dict(_usual(found, document)), **getattr(scenario, key)}
+    for key, role in (("steps", ""), ("fallbacks", ":fallback"), ("compensations", ":compensate")):
+        script: dict[str, Any] = {**dict(_usual(found, document, role)), **getattr(scenario, key)}
         scripts[key] = {place: [_longer(one) for one in row] for place, row in script.items()}
     acts = []
     for act in scenario.actions:
@@ -178,11 +178,13 @@ def slower(scenario: Scenario) -> Scenario | None:
     return _changed(found, actions=acts, **scripts)
 
 
-def _usual(scenario: Scenario, document: Document, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _usual(
+    scenario: Scenario, document: Document, role: str, prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
     """Yield what the attempts of all steps do for which there is no script."""
     for part, step in zip(_parts(document), fields_of(document), strict=True):
         name = prefix + part["id"]
-        yield name, (scenario.behaviour("no such step", 1),)
+        yield name, (scenario.unscripted(name + role),)
         wanted = str(step.get("workflow"))
         itself = scenario.workflow if scenario.workflow["id"] == wanted else None
         child = scenario.workflows.get(wanted, itself)
@@ -193,7 +195,7 @@ def _usual(scenario: Scenario, document: Document, prefix: str = "") -> Iterator
         items = [f"{name}[{index}]" for index in range(9)] if step.get("for_each") else []
         if prefix.count("/") < (3 if items else _DEEPEST):
             for place in (name, *items):
-                yield from _usual(scenario, child, f"{place}/")
+                yield from _usual(scenario, child, role, f"{place}/")
 
 
 def _longer(behaviour: Any) -> Any:

@@ -12,6 +12,7 @@ import pytest
 from harness.families import FAMILIES
 from harness.families._plan import Plan
 from harness.reports._comparing import impossible
+from harness.reports._linting import lint
 from harness.reports._misspelt import braces, unknown_keywords
 from harness.reports._skipping import skipped_references
 from harness.suites._library import read, suite
@@ -360,3 +361,35 @@ def test_lint_notes_what_goes_on_without_a_step(
 
     assert 0 == run("lint", path)
     assert f"{path}: send: note: {WRITE}" in capsys.readouterr().out.splitlines()
+
+
+# ---- children that nothing undoes ----
+
+
+@pytest.mark.parametrize(
+    ("more", "document", "said"),
+    (
+        ({}, {}, True),
+        ({"compensate": "shop.recall"}, {}, False),
+        ({}, {"compensate_on": []}, False),
+    ),
+    ids=("nothing undoes it", "its step does", "nothing is ever undone"),
+)
+def test_a_completed_child_is_undone_by_its_step_alone(
+    more: dict[str, Any], document: dict[str, Any], said: bool, tmp_path: Path
+) -> None:
+    pack = {"id": "pack", "action": "shop.pack", "compensate": "shop.unpack"}
+    child = {"id": "parcel", "steps": [pack]}
+    starts = {"id": "ship", "type": "workflow", "workflow": "parcel", **more}
+    parent = {"id": "shop", "steps": [starts], **document}
+    (tmp_path / "parcel.workflow.json").write_text(json.dumps(child), "utf-8")
+    path = tmp_path / "shop.workflow.json"
+    path.write_text(json.dumps(parent), "utf-8")
+
+    found = [each.text for each in lint(path) if each.where == "ship"]
+
+    assert said == any(
+        text == "it has no compensate, so nothing undoes its child once that is COMPLETED; the "
+        "compensate of pack in parcel is for a child that fails"
+        for text in found
+    )

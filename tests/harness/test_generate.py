@@ -92,18 +92,18 @@ def test_the_head_says_how_it_was_made(here: Path) -> None:
         "--level",
         "smoke",
         "--families",
-        "ok,fail",
+        "ok,fail,reach",
     )
     lines = (here / "tests/test_order.py").read_text("utf-8").splitlines()
 
     command = "    python -m harness generate order.workflow.json -o tests/ --level smoke"
-    assert f"{command} --families ok,fail" == lines[4]
+    assert f"{command} --families ok,fail,reach" == lines[4]
     assert "charge    Charge the card, payments.charge, timeout 10s, retry (max_attempts 4, " in (
         "\n".join(lines[:20])
     )
     rows = [" ".join(line.split()) for line in lines]
     assert "charge fails each time COMPLETED 9.3 s -" in rows
-    assert "refuse fails each time FAILED: refuse 5.8 s charge, reserve" in rows
+    assert "refuse is reached FAILED: refuse order.rejected 5.8 s charge, reserve" in rows
 
 
 def test_an_absolute_path_below_here_is_told_as_a_relative_one(here: Path) -> None:

@@ -13,6 +13,7 @@ HARNESS = Path(__file__).parents[2] / "harness"
 # What predicts and what invents scenarios: only `playing`, and what stands above it, runs trioflow.
 FLOORS = ("oracle", "data", "solver", "families")
 ORACLE = (
+    HARNESS / "_built_in.py",
     HARNESS / "_formats.py",
     HARNESS / "_scenario.py",
     *(path for floor in FLOORS for path in sorted((HARNESS / floor).glob("*.py"))),

@@ -198,7 +198,7 @@ def test_values_cost_no_name_and_no_place(small: Path) -> None:
         ("timeout = inf", ["timeout = Infinity: write the seconds *"]),
         ("skip = ['ok']", ['skip = ["ok"]: write a table: [[]skip] and *']),
         ("[skip]\nok = ' '", ['skip.ok = " ": write the reason, as text']),
-        ('[skip]\n"a-*" = 3', ['skip."a-*" = 3: write the reason, as text']),
+        ('[skip]\n"ok*" = 3', ['skip."ok*" = 3: write the reason, as text']),
         ("values = 3", ["values = 3: write a table for each set: [[]values.NAME]"]),
         ("[values]\na = 3", ["values.a = 3: write a table: [[]values.a.*", "values.a: *"]),
         ("[values.a]", ["values.a: say in input or outputs what is otherwise"]),
@@ -238,6 +238,63 @@ def test_what_is_refused(
     assert 2 == main(["run", str(small), "--scenario", "ok"])
     said = capsys.readouterr().err
     assert all(problem in said for problem in found.problems)
+
+
+def test_all_its_faults_come_at_once(small: Path) -> None:
+    """What is misspelt hides neither what is wrong beside it nor what means nothing."""
+    say(
+        small,
+        """
+        levle = "deep"
+        budget = 0
+        level = "deepest"
+
+        [skip]
+        "timeout-pay-hangs" = ""
+        "foo-*" = "there is none"
+        "ok-large" = "fine, were it not for its values"
+
+        [values.large]
+        inpt = { n = 2 }
+        outputs.nostep = 1
+        outputs.take = { left = "three" }
+
+        [values.small.input]
+        n = 10
+        """,
+    )
+
+    with pytest.raises(SidecarError) as caught:
+        harness.suite(small)
+
+    assert [
+        "levle: ",
+        'level = "deepest": ',
+        "budget = 0: ",
+        'skip.timeout-pay-hangs = "": ',
+        "values.large.inpt: ",
+        "values.large.outputs.nostep: ",
+        "values.large.outputs.take: ",
+        "values.small.input: ",
+        'skip."foo-*": ',
+    ] == [f"{problem.partition(': ')[0]}: " for problem in caught.value.problems]
+    with pytest.raises(SidecarError) as again:
+        harness.suite(small, "smoke", ["timeout"])
+    assert caught.value.problems == again.value.problems
+
+
+def test_a_step_that_fails_returns_nothing(small: Path) -> None:
+    document = json.loads(small.read_text("utf-8"))
+    document["steps"].append({"id": "end", "action": "fail"})
+    small.write_text(json.dumps(document), "utf-8")
+    say(small, "[values.more.outputs]\nend = 3")
+
+    with pytest.raises(SidecarError) as caught:
+        harness.suite(small)
+
+    assert ("values.more.outputs.end: it calls fail, which returns nothing",) == (
+        caught.value.problems
+    )
 
 
 def _regex(pattern: str) -> str:
@@ -326,15 +383,17 @@ def test_the_example_of_the_page(tmp_path: Path) -> None:
 
 def test_the_mistakes_of_the_page(small: Path) -> None:
     (text,) = (each for each in _blocks("console") if "levle" in each)
-    path = say(small, 'levle = "deep"\nbudget = 0\n[skip]\n"timeout-pay*" = ""\n')
+    written = 'levle = "deep"\nbudget = 0\n[skip]\n"timeout-pay*" = ""\n'
+    path = say(small, f"{written}[values.large.outputs]\nresreve = {{ total = 900 }}\n")
 
     with pytest.raises(SidecarError) as caught:
-        read_sidecar(small)
+        harness.suite(small)
 
     assert path == sidecar_name(small)
-    assert text.splitlines()[1:] == [
-        f"order.harness.toml: {problem}" for problem in caught.value.problems
-    ]
+    # Which names are near it is for each document another matter.
+    told = [each.partition("; near it: ")[0] for each in text.splitlines()[1:]]
+    problems = [each.partition("; near it: ")[0] for each in caught.value.problems]
+    assert [f"order.harness.toml: {problem}" for problem in problems] == told[: len(problems)]
 
 
 def test_everything_it_may_say_is_on_the_page(small: Path) -> None:
