@@ -26,7 +26,8 @@ import trioflow.engine as trio_engine
 from trioflow.definitions._model import Workflow
 from trioflow.engine._execution import EventStream, Receipt, StepState
 from trioflow.engine._inbox import EngineLeft
-from trioflow.engine._portal import ENGINE_LEFT, Call, HeldEngine
+from trioflow.engine._leaving import LEFT_WAITING
+from trioflow.engine._portal import Call, HeldEngine
 from trioflow.engine._statistics import Statistics
 from trioflow.errors import InvalidRequest
 from trioflow.kernel._events import Event, Failure
@@ -51,7 +52,7 @@ async def _call(
         return await asyncio.shield(wrapped)
     except asyncio.CancelledError:
         if call.future.cancelled():
-            raise EngineLeft(ENGINE_LEFT) from None
+            raise EngineLeft(LEFT_WAITING) from None
         call.cancel()
         await _wait_ended(wrapped)
         raise
@@ -301,7 +302,7 @@ async def open_engine(store: str = "memory:", **options: Any) -> AsyncIterator[E
         ) from None
     body = asyncio.current_task()
     assert body is not None
-    leaving = broken = False
+    leaving = broken = failed = False
 
     def engine_ended() -> None:
         nonlocal broken
@@ -316,11 +317,15 @@ async def open_engine(store: str = "memory:", **options: Any) -> AsyncIterator[E
             engine = await asyncio.shield(asyncio.wrap_future(held.opened))
             held.closed.add_done_callback(lambda _: loop.call_soon_threadsafe(engine_ended))
             yield Engine(held, engine)
+        except BaseException:
+            failed = True
+            raise
         finally:
             leaving = True
             held.release()
             await _wait_ended(closed)
             held.stop_calls()
-            if broken and body.uncancel() == 0:
-                # The cancellation was ours: what it stands for is the cause.
+            # Where the cancellation was ours, what it stands for is the cause; and what has broken
+            # the engine while it was left is the only one who says so.
+            if (broken and body.uncancel() == 0) or not failed:
                 closed.result()

@@ -24,7 +24,8 @@ import trioflow.engine as trio_engine
 from trioflow.definitions._model import Workflow
 from trioflow.engine._execution import EventStream, Receipt, StepState
 from trioflow.engine._inbox import EngineLeft
-from trioflow.engine._portal import ENGINE_LEFT, Call, HeldEngine
+from trioflow.engine._leaving import LEFT_WAITING
+from trioflow.engine._portal import Call, HeldEngine
 from trioflow.engine._statistics import Statistics
 from trioflow.errors import InvalidRequest
 from trioflow.kernel._events import Event, Failure
@@ -47,7 +48,7 @@ def _call(
     try:
         return call.future.result()
     except CancelledError:
-        raise EngineLeft(ENGINE_LEFT) from None
+        raise EngineLeft(LEFT_WAITING) from None
     except BaseException:
         # Only an interrupt of the waiting leaves the call undone.
         if not call.future.done():

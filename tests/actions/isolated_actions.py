@@ -175,3 +175,17 @@ def _write_whole(path, text):
     new = Path(f"{path}.new")
     new.write_text(text)
     new.rename(path)
+
+
+class Unmade(Exception):
+    """It can be pickled, and then not be made again."""
+
+    def __init__(self, code, text):
+        super().__init__(text)
+
+
+@action(isolation="process")
+def log_something_odd(context: ActionContext):
+    context.log("before", error=Unmade(1, "no"))
+    context.log("after")
+    return "done"

@@ -392,6 +392,15 @@ async def test_what_it_logs_is_logged_here(work, run, caplog):
     assert ("pay: after sku='tea'", {"sku": "tea"}) == (after.getMessage(), after.fields)
 
 
+async def test_a_line_that_cannot_be_read_is_passed_over(work, run, caplog):
+    caplog.set_level(logging.INFO)
+
+    assert "done" == await run(work.log_something_odd)
+    odd, after = caplog.messages
+    assert odd.startswith("a line that a worker process has logged cannot be read: TypeError(")
+    assert after.endswith(": after")
+
+
 async def test_levels_are_those_of_the_parent(work, run, caplog):
     caplog.set_level(logging.INFO, "trioflow.actions")  # which it also puts back
     logging.getLogger("trioflow.actions").setLevel(logging.WARNING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import pytest
 import trio
 
 import trioflow
+from trioflow import events
 from trioflow.aio import open_engine
 from trioflow.engine._inbox import EngineLeft
+from trioflow.stores import Head, MemoryStore
 
 from .test_blocking import DOUBLE, FOREVER, double
 
@@ -148,6 +150,33 @@ async def test_a_broken_engine_cancels_the_body_and_raises_the_cause(tmp_path: P
         async with open_engine(actions=[broken]) as engine:
             await engine.start(document)
             await asyncio.sleep(1000)
+
+
+class BreaksAtTheEnd(MemoryStore):
+    """A disk that is full when interrupts are to be recorded."""
+
+    async def commit(
+        self, head: Head, events_: Sequence[events.Event], *, owned: bool = True
+    ) -> None:
+        if any(isinstance(event, events.AttemptInterrupted) for event in events_):
+            raise trioflow.StoreError("the disk is full")
+        await super().commit(head, events_, owned=owned)
+
+
+@on_asyncio
+async def test_what_breaks_the_engine_while_it_is_left_is_raised() -> None:
+    @trioflow.action("nap")
+    async def nap() -> None:
+        await trio.sleep_forever()
+
+    document = {"id": "w", "steps": [{"id": "a", "action": "nap"}]}
+    with pytest.raises(trioflow.StoreError, match="the disk is full"):
+        async with open_engine(BreaksAtTheEnd(), actions=nap) as engine:  # type: ignore[arg-type]
+            await engine.start(document)
+    with pytest.raises(ZeroDivisionError):
+        async with open_engine(BreaksAtTheEnd(), actions=nap) as engine:  # type: ignore[arg-type]
+            await engine.start(document)
+            _ = 1 / 0
 
 
 USES: tuple[Callable[[Any, Any], Any], ...] = (

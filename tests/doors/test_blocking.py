@@ -178,3 +178,15 @@ def test_a_known_workflow_a_status_that_is_none_and_a_grace() -> None:
             engine.executions(status="completed")
         execution = engine.start(FOREVER)
         assert "CANCELLED" == execution.cancel(grace="1ms").status
+
+
+@pytest.mark.parametrize("store", ("memory:", "sqlite:{}/x.db"))
+def test_a_call_ends_when_the_engine_breaks(tmp_path: Path, store: str) -> None:
+    @trioflow.action("break")
+    async def broken() -> None:
+        await trio.lowlevel.checkpoint()
+        raise SystemExit(3)
+
+    document = {"id": "w", "steps": [{"id": "a", "action": "break"}]}
+    with pytest.raises(SystemExit), open_engine(store.format(tmp_path), actions=broken) as engine:
+        engine.run(document)

@@ -371,3 +371,199 @@ async def test_a_decided_output_that_is_too_large_is_refused(
         await execution.wait_paused()
         with pytest.raises(trioflow.InvalidRequest, match="the output decided for step 'a' has"):
             await execution.resume(decisions={"a": {"completed": "x" * (MAX_EVENT_BYTES - 100)}})
+
+
+def _end_of(*steps: str) -> Callable[[str, events.Event], bool]:
+    return lambda name, event: isinstance(event, events.StepCompleted) and event.step in steps
+
+
+def _nap(seconds: float) -> Document:
+    return {"action": "nap", "parameters": {"seconds": seconds}}
+
+
+async def test_the_others_of_what_cannot_go_on_are_stopped(autojump_clock: Any, work: Work) -> None:
+    async with (
+        Slow(clock=trio.current_time, narrow=_end_of("a")) as store,
+        open_engine(store, actions=work.actions()) as engine,
+    ):
+        execution = await engine.start(beside(a=_nap(2), b=_nap(500)), execution_id="x")
+        with pytest.raises(trioflow.TooLarge):
+            await execution.result()
+
+        assert (2, 0) == (trio.current_time(), work.running)
+        assert ["b"] == [
+            event.step
+            for event in await execution.history()
+            if isinstance(event, events.AttemptInterrupted)
+        ]
+
+
+@pytest.mark.parametrize("seconds", (1.5, 5), ids=("has stopped", "stops"))
+async def test_what_is_to_stop_while_something_cannot_be_recorded(
+    autojump_clock: Any, work: Work, seconds: float
+) -> None:
+    """Its end is told before, or after, the one that is refused was written."""
+
+    def slow(name: str, events_: Sequence[events.Event]) -> bool:
+        return any(_end_of("a")(name, event) for event in events_)
+
+    @attrs.define(eq=False)
+    class Late(Slow):
+        async def commit(
+            self, head: Head, events_: Sequence[events.Event], *, owned: bool = True
+        ) -> None:
+            if slow(head.id, events_):
+                await trio.sleep(1)
+            await super().commit(head, events_, owned=owned)
+
+    document = beside(
+        a={"action": "deaf", "parameters": {"seconds": 2}},
+        b={"action": "tidy", "parameters": {"seconds": seconds}},
+    )
+    async with (
+        Late(clock=trio.current_time, narrow=_end_of("a")) as store,
+        open_engine(store, actions=work.actions()) as engine,
+    ):
+        execution = await engine.start(document, execution_id="x")
+        await trio.sleep(1)
+        with pytest.raises(trioflow.TooLarge):
+            await execution.cancel()
+
+        assert 1 + max(2, seconds) == trio.current_time()
+
+
+async def test_only_what_is_too_large_is_lost(autojump_clock: Any, work: Work) -> None:
+    """The others that ended at the same moment have ended."""
+    async with (
+        Slow(clock=trio.current_time, narrow=_end_of("b")) as store,
+        open_engine(store, actions=work.actions()) as engine,
+    ):
+        steps = {name: _nap(2) for name in "abc"}
+        execution = await engine.start(beside(**steps), execution_id="x")
+        with pytest.raises(trioflow.TooLarge):
+            await execution.result()
+
+        assert {"a": "COMPLETED", "b": "RUNNING", "c": "COMPLETED"} == {
+            name: step.status for name, step in execution.steps.items()
+        }
+
+
+async def test_a_slot_goes_on_to_another_attempt_of_the_same_execution(
+    autojump_clock: Any, work: Work
+) -> None:
+    """When the commit that begins with the first one meets somebody else's request."""
+
+    def slow(name: str, events_: Sequence[events.Event]) -> bool:
+        return any(isinstance(event, events.AttemptStarted) for event in events_)
+
+    document = beside(
+        z={"type": "sleep", "duration": 5},
+        a={**_nap(3), "depends_on": ["z"]},
+        b={**_nap(3), "depends_on": ["z"]},
+        go={"type": "wait"},
+    )
+    async with (
+        Slow(clock=trio.current_time, commits=slow) as store,
+        open_engine(store, actions=work.actions(), max_concurrent_steps=1) as engine,
+    ):
+        execution = await engine.start(document, execution_id="x")
+        await trio.sleep(5.5)
+        await Requester(store, "x", clock=trio.current_time).signal("go")
+        await trio.sleep(100)
+
+        assert ("COMPLETED", 0) == (execution.status, engine.statistics().slots_used)
+
+
+async def test_who_leaves_while_it_waits_for_a_slot_gets_none(
+    autojump_clock: Any, work: Work
+) -> None:
+    def slow(name: str, events_: Sequence[events.Event]) -> bool:
+        return any(isinstance(event, events.SignalReceived) for event in events_)
+
+    async with (
+        Slow(clock=trio.current_time, commits=slow) as store,
+        open_engine(store, actions=work.actions(), max_concurrent_steps=1) as engine,
+        trio.open_nursery() as nursery,
+    ):
+        other = await engine.start(beside(a=_nap(10)))
+
+        async def signal() -> None:
+            await trio.sleep(1)
+            await (await engine.execution("x")).signal("go")
+
+        nursery.start_soon(signal)
+        with trio.move_on_after(1.5):
+            await engine.run(beside(a=_nap(10), go={"type": "wait"}), execution_id="x")
+        await other.result()
+        await trio.sleep(1)
+
+        assert 0 == engine.statistics().slots_used
+
+
+async def test_what_was_paused_elsewhere_while_it_waited_for_a_slot_gets_none(
+    autojump_clock: Any, work: Work
+) -> None:
+    async with (
+        MemoryStore(clock=trio.current_time) as store,
+        open_engine(store, actions=work.actions(), max_concurrent_steps=1) as engine,
+    ):
+        other = await engine.start(beside(a=_nap(10)))
+        execution = await engine.start(beside(a=_nap(10)), execution_id="x")
+        await trio.sleep(1)
+        await Requester(store, "x", clock=trio.current_time).pause()
+        await trio.sleep(1)
+        assert "CANCELLED" == (await execution.cancel()).status
+        await other.result()
+        await trio.sleep(1)
+
+        assert 0 == engine.statistics().slots_used
+
+
+async def test_a_child_that_cannot_go_on_is_cancelled_while_its_parent_winds_up(
+    autojump_clock: Any, work: Work
+) -> None:
+    """Then the parent goes on when it has."""
+    document = _parent(x={"action": "tidy", "parameters": {"seconds": 10}})
+    async with (
+        Slow(clock=trio.current_time, narrow=_end_of_child) as store,
+        open_engine(store, actions=work.actions(), workflows=CHILD) as engine,
+    ):
+        execution = await engine.start(document, execution_id="p")
+        await trio.sleep(5)
+        await (await engine.execution("p:one")).cancel()
+        await trio.sleep(50)
+
+        assert "FAILED" == execution.status
+
+
+async def test_no_child_begins_while_its_parent_is_interrupted(
+    autojump_clock: Any, work: Work
+) -> None:
+    child = {"id": "small", "steps": [{"id": "a", "action": "nap"}]}
+    steps = {
+        "first": {"action": "deaf"},
+        "one": {"type": "workflow", "workflow": "small", "depends_on": ["first"]},
+    }
+    async with (
+        MemoryStore(clock=trio.current_time) as store,
+        open_engine(store, actions=work.actions(), workflows=child) as engine,
+    ):
+        with trio.move_on_after(1):
+            await engine.run(beside(**steps), execution_id="x")
+        assert (["first"], None) == (work.begun, await store.head("x:one"))
+        execution = await engine.start(beside(**steps), execution_id="x")
+        await trio.sleep(1)
+        assert ["first", "a"] == work.begun
+        await execution.cancel()
+
+
+async def test_a_resume_that_brings_nothing_is_not_too_large(autojump_clock: Any) -> None:
+    """However much there is."""
+    document = {"id": "w", "steps": [{"id": "go", "type": "wait"}]}
+    async with open_engine() as engine:
+        execution = await engine.start(document, {"k": "x" * (MAX_EVENT_BYTES - 10_000)})
+        await execution.pause()
+        await execution.resume()
+        await execution.signal("go", 1)
+
+        assert {"go": 1} == await execution.result()

@@ -445,3 +445,154 @@ async def test_what_is_deleted_is_no_longer_left_alone(
             async with open_engine(store, actions=nap) as other:
                 await (await other.execution("x")).cancel()
             await engine.delete("x")
+
+
+async def test_siblings_of_a_child_that_lacks_an_action_do_not_crash(autojump_clock: Any) -> None:
+    """They are interrupted at each opening, as often as there is one."""
+    parent = {
+        "id": "parent",
+        "steps": [
+            {"id": "one", "type": "workflow", "workflow": "w", "depends_on": []},
+            {"id": "nap", "action": "nap", "depends_on": []},
+        ],
+    }
+    old = {"id": "w", "steps": [{"id": "old", "action": "old"}]}
+
+    @trioflow.action("old")
+    async def waits() -> None:
+        await trio.sleep(1000)
+
+    async with MemoryStore(clock=trio.current_time) as store:
+        async with open_engine(store, actions=[nap, waits], workflows=old) as engine:
+            await engine.start(parent, execution_id="p")
+            await trio.sleep(1)
+        for _ in range(4):
+            async with open_engine(store, actions=nap, workflows=NAPS):
+                await trio.sleep(1)
+        kinds = {event.type for event in await store.read("p")}
+        head = await store.head("p")
+
+    assert head is not None
+    assert "RUNNING" == head.status
+    assert not {"AttemptCrashed", "StepFailed"} & kinds
+
+
+@pytest.mark.parametrize("recover", (True, False))
+async def test_a_family_that_is_claimed_by_its_child_goes_on_as_a_whole(
+    autojump_clock: Any, recover: bool
+) -> None:
+    child = {"id": "w", "steps": [*WAITS["steps"], {"id": "on", "type": "wait", "signal": "on"}]}
+    steps = [
+        {"id": "one", "type": "workflow", "workflow": "w", "depends_on": []},
+        {"id": "time", "type": "sleep", "duration": 5, "depends_on": []},
+        {**echoes(1)["steps"][0], "depends_on": ["time"]},
+    ]
+    async with (
+        MemoryStore(clock=trio.current_time) as store,
+        open_engine(store, actions=echo, workflows=child, recover=recover) as lives,
+    ):
+        async with open_engine(store, actions=echo, workflows=child) as leaves:
+            await leaves.start({"id": "p", "steps": steps}, execution_id="p")
+            await trio.sleep(1)
+        await (await lives.execution("p:one")).signal("go", 1)
+        await trio.sleep(20)
+
+        assert 1 == (await lives.execution("p")).outputs["a"]
+
+
+# ---- who waits, and who gives up ----
+
+
+@pytest.mark.parametrize("how", ("result", "wait_paused", "events"))
+async def test_who_waits_while_the_engine_is_left_is_told(autojump_clock: Any, how: str) -> None:
+    told: list[BaseException] = []
+
+    async def waits(execution: trioflow.Execution) -> None:
+        try:
+            if how == "events":
+                async for _ in execution.events():
+                    pass
+            else:
+                await getattr(execution, how)()
+        except trioflow.InvalidRequest as error:
+            told.append(error)
+
+    async with trio.open_nursery() as nursery, open_engine(actions=nap) as engine:
+        for document in (NAPS, {**WAITS, "id": "other"}):
+            execution = await engine.start(document)
+            if document is NAPS or how != "wait_paused":
+                nursery.start_soon(waits, execution)
+        await trio.sleep(1)
+
+    assert 1 == trio.current_time()
+    assert (1 if how == "wait_paused" else 2) == len(told)
+    assert all("the engine" in str(each) and "was left" in str(each) for each in told)
+
+
+async def test_a_run_that_is_given_up_leaves_it_to_the_other_one(autojump_clock: Any) -> None:
+    """Whichever of the two has begun it; and the last one who waits interrupts it."""
+    document = {"id": "w", "steps": [{"id": "time", "type": "sleep", "duration": 10}]}
+    found: list[Any] = []
+    async with open_engine() as engine, trio.open_nursery() as nursery:
+
+        async def waits(after: float, patience: float) -> None:
+            await trio.sleep(after)
+            with trio.move_on_after(patience):
+                found.append(await engine.run(document, execution_id="x"))
+
+        nursery.start_soon(waits, 0, 2)
+        nursery.start_soon(waits, 1, 100)
+        nursery.start_soon(waits, 3, 1)
+
+    assert (1, 10) == (len(found), trio.current_time())
+
+
+async def test_a_run_leaves_alone_what_was_started(autojump_clock: Any) -> None:
+    async with open_engine(actions=nap) as engine:
+        execution = await engine.start(NAPS, execution_id="x")
+        with trio.move_on_after(1):
+            await engine.run(NAPS, execution_id="x")
+        await trio.sleep(1)
+        assert 1 == engine.statistics().slots_used
+        await execution.cancel()
+
+
+async def test_a_request_that_is_given_up_drives_nothing_on(autojump_clock: Any) -> None:
+    """Whether it is too late to take it back is the scheduler's choice; then it is carried out."""
+    for _ in range(20):
+        async with SlowReads(clock=trio.current_time) as store:
+            async with open_engine(store, actions=nap) as engine:
+                await engine.start(NAPS, execution_id="x")
+            async with open_engine(store, actions=nap, recover=False) as engine:
+                execution = await engine.execution("x")
+                store.slow = True
+                with trio.move_on_after(0.5):
+                    await execution.cancel()
+                store.slow = False
+                await trio.sleep(10)
+                assert 0 == engine.statistics().slots_used
+                asked = "CancelRequested" in {each.type for each in await execution.history()}
+                assert ("CANCELLED" if asked else "RUNNING") == execution.status
+
+
+async def test_a_request_for_what_another_engine_has_taken_over_is_left_for_it(
+    autojump_clock: Any,
+) -> None:
+    """The one that is asked finds only then that it was taken over."""
+    steps = [{**WAITS["steps"][0], "depends_on": []}, {**NAPS["steps"][0], "depends_on": []}]
+    async with (
+        MemoryStore(clock=trio.current_time) as store,
+        open_engine(store, actions=nap) as one,
+    ):
+        here = await one.start({"id": "w", "steps": steps}, execution_id="x")
+        await trio.sleep(1)
+        # As if its machine had slept.
+        await store.renew(one.owner, ttl=0)
+        await trio.sleep(1)
+        async with open_engine(store, actions=nap) as other:
+            there = await other.execution("x")
+            await here.signal("go", 1)
+            await trio.sleep(1)
+            await there.refresh()
+
+            assert "COMPLETED" == there.steps["go"].status

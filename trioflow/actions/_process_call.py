@@ -191,8 +191,15 @@ def _take_frame(received: bytearray) -> _Answer | None:
     return frame
 
 
+_logger = logging.getLogger("trioflow.actions")
+
+
 def _log(content: bytes) -> None:
-    record = logging.makeLogRecord(_unpickle(content))
+    try:
+        record = logging.makeLogRecord(_unpickle(content))
+    except Exception as error:  # noqa: BLE001 - whatever a class of the action's does
+        _logger.warning("a line that a worker process has logged cannot be read: %r", error)
+        return
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.levelno):
         logger.handle(record)

@@ -76,6 +76,10 @@ class Driver:
         self._interrupting = False
         self._look = False
         self._lost = False
+        # Whether somebody else has it, and nothing of it is for this one to record.
+        self._disowned = False
+        # Whether facts are taken in one after the other, since something is too large.
+        self._one_by_one = False
         # Attempts that run, that wait for one of the engine's slots, and that wait for one of the
         # execution's own: in the order in which they became ready (R8).
         self._attempts: dict[Key, Attempt] = {}
@@ -126,6 +130,12 @@ class Driver:
         self._wake.set()
 
     @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for an answer."""
+        entries = (*self._taken, *self._inbox)
+        return any(isinstance(each, Request) and not each.answered.is_set() for each in entries)
+
+    @property
     def looks(self) -> bool:
         """Whether it was told to look, and has not yet."""
         return self._look
@@ -155,6 +165,11 @@ class Driver:
                     await self._wait()
         finally:
             self.stopped.set()
+            # Nobody takes in any more that a slot has come.
+            for key in tuple(self._waiting):
+                self._drop(key)
+            for key in tuple(self._slots):
+                self._release(key)
             for entry in (*self._taken, *self._inbox):
                 if isinstance(entry, Request) and not entry.answered.is_set():
                     entry.answer(NotDriven())
@@ -183,7 +198,7 @@ class Driver:
         return deadline is None or deadline > self._engine.now() + PARK_AFTER
 
     async def _wait(self) -> None:
-        if self._inbox or (self._look and not self._interrupting):
+        if self._inbox or (self._look and not self.leaves):
             return
         deadline = None if self.leaves else self.machine.deadline
         while self._watched and self._watched[0][2] not in self._attempts:
@@ -217,7 +232,7 @@ class Driver:
         """Take in what is there, commit, perform."""
         # Before anything is looked at: what is said from now on is not missed by `_wait`.
         self._wake = trio.Event()
-        if self._look and not self._interrupting:
+        if self._look and not self.leaves:
             self._look = False
             stored = await self._engine.store.head(self.head.id)
             if stored is not None and self.head.seq > 0:
@@ -225,7 +240,8 @@ class Driver:
                     self.lose(Conflict(self.head.id, stored.seq, stored.seq))
                 elif stored.seq > self.head.seq:
                     await self._rebuild(stored)
-        inbox, self._inbox = self._inbox, []
+        number = 1 if self._one_by_one else len(self._inbox)
+        inbox, self._inbox = self._inbox[:number], self._inbox[number:]
         if self.leaves:
             inbox = self._prepare_to_leave(inbox)
         self._taken = inbox
@@ -333,16 +349,22 @@ class Driver:
         it, and then take in the same facts again. With another fence the execution belongs to
         another engine, and whatever runs here of it must stop.
         """
-        for key in [key for key in self._slots if key not in self._attempts]:
-            self._release(key)
-        # The slots of which these tell are no longer there; what waited for them queues again.
+        # The slots of which these tell are given back, and what waited for them queues again. That
+        # another attempt of the execution gets one of them by that is told after this.
         inbox = [entry for entry in inbox if not isinstance(entry, f.SlotsTaken)]
         self._inbox = [entry for entry in self._inbox if not isinstance(entry, f.SlotsTaken)]
+        for key in [key for key in self._slots if key not in self._attempts]:
+            self._release(key)
         stored = await self._engine.store.head(self.head.id)
         if isinstance(error, TooLarge) or stored is None or self.head.seq == 0:
             await self._refuse(error, inbox, stored)
             return
         if (stored.owner, stored.fence) != (self.head.owner, self.head.fence):
+            # Whoever looks at it sees what is recorded, and not what was to be.
+            history = await self._engine.store.read(self.head.id)
+            machine = self._engine.machine(self.machine.plan, history)
+            state = machine.state
+            self._publish(machine, attrs.evolve(stored, seq=state.seq, status=state.status), ())
             self.lose(error, inbox)
             return
         await self._rebuild(stored)
@@ -360,10 +382,13 @@ class Driver:
             # and whoever looks at this one sees what is recorded. Nothing more is decided here.
             if stored is not None:
                 await self._rebuild(stored)
+                if len(inbox) > 1:
+                    # Perhaps one of these alone is too large.
+                    self._one_by_one = True
+                    self._take_in_again(inbox)
+                    return
                 del self._inbox[0]
-            for attempt in self._attempts.values():
-                # What it was asked to stop for, the machine does not know any more.
-                attempt.stop = "interrupt"
+            self._forget_stops()
             self.lose(error, inbox)
             return
         if stored is not None and self.head.seq > 0:
@@ -375,6 +400,18 @@ class Driver:
             self._lost = True
             return
         self._take_in_again(entry for entry in inbox if not isinstance(entry, Request))
+
+    def _forget_stops(self) -> None:
+        """Let what was asked to stop be left instead: the machine does not know any more why."""
+        for attempt in self._attempts.values():
+            attempt.stop = "interrupt"
+            attempt.scope.cancel()
+        self._inbox = [
+            f.AttemptLeft(entry.at, entry.address, entry.attempt)
+            if isinstance(entry, f.AttemptStopped)
+            else entry
+            for entry in self._inbox
+        ]
 
     def _take_in_again(self, inbox: Iterable[f.Fact | Request]) -> None:
         # After the check that a rebuilt machine begins with: it finds anew what has to stop, which
@@ -403,6 +440,7 @@ class Driver:
         """Stop here: somebody else has it, or what has happened cannot be recorded."""
         if isinstance(error, TooLarge):
             self.too_large = error
+        self._disowned = isinstance(error, Conflict)
         self._engine.logger.warning(
             "execution %s: %s; it is stopped here",
             self.head.id,
@@ -412,7 +450,7 @@ class Driver:
         self._lost = True
         for entry in inbox:
             if isinstance(entry, Request):
-                entry.answer(error)
+                entry.answer(NotDriven() if self._disowned else error)
         self._stop_everything()
 
     def _prepare_to_leave(self, inbox: list[f.Fact | Request]) -> list[f.Fact | Request]:
@@ -437,7 +475,7 @@ class Driver:
                 (f.Check, f.AttemptReturned, f.AttemptRaised, f.AttemptStopped, f.AttemptLeft),
             ):
                 left.append(entry)
-        return [] if self._lost and self.too_large is None else left
+        return [] if self._disowned else left
 
     def _stop_everything(self) -> None:
         self._queue.clear()
@@ -516,7 +554,8 @@ class Driver:
                 self._attempts[key].cancel("stop")
                 self._watch(key, self._engine.now())
         elif isinstance(command, c.StartChild):
-            if command.address not in self._children:
+            # What leaves starts it when it goes on.
+            if command.address not in self._children and not self.leaves:
                 child = Child(self._engine, self, command)
                 self._children[command.address] = child
                 assert self._nursery is not None

@@ -39,6 +39,7 @@ from trioflow.engine._driver import Driver
 from trioflow.engine._execution import Execution
 from trioflow.engine._finding import find_executions
 from trioflow.engine._inbox import EngineLeft, NotDriven, NotOurs
+from trioflow.engine._leaving import LEFT_WAITING, after_leaving
 from trioflow.engine._logs import log
 from trioflow.engine._recovery import Recovery
 from trioflow.engine._requester import leave_request
@@ -114,6 +115,8 @@ class Engine:
         self._busy: dict[str, trio.Event] = {}
         self._nursery: trio.Nursery | None = None
         self._leaving = trio.Event()
+        # Of those who wait for what somebody else does.
+        self._waits: set[trio.CancelScope] = set()
         self._opened = self.now()
         self.counters = Counters()
         self._sweeper = Sweeper(self, retention)
@@ -132,20 +135,25 @@ class Engine:
         """Start an execution, wait for its end, and return the workflow's output.
 
         Raises `ExecutionFailed`, `ExecutionCancelled`, or `ExecutionPaused` when it waits for
-        somebody (it stays open: `resume` it). Cancelling this interrupts the execution that it
-        started: when `Cancelled` leaves, none of its attempts is running; it stays open, too.
-        Otherwise as `start`.
+        somebody (it stays open: `resume` it). Cancelling this interrupts the execution: when
+        `Cancelled` leaves, none of its attempts is running; it stays open, too. But what somebody
+        else has begun with `start`, or waits for with a `run` of the same id, goes on. Otherwise as
+        `start`.
         """
-        execution = await self.start(workflow, input, execution_id=execution_id, labels=labels)
+        execution, _ = await self._begin(workflow, input, execution_id, labels)
+        execution._awaited += 1
         try:
             while execution.status not in ENDED:
                 if execution.status == PAUSED:
                     raise ExecutionPaused(execution.id, execution.waiting_for)
                 await execution._wait_change()
         except trio.Cancelled:
-            with trio.CancelScope(shield=True):
-                await self.interrupt(execution)
+            if execution._awaited == 1 and not execution._started:
+                with trio.CancelScope(shield=True):
+                    await self.interrupt(execution)
             raise
+        finally:
+            execution._awaited -= 1
         return await execution.result()
 
     async def start(
@@ -167,6 +175,18 @@ class Engine:
         Raises `DefinitionError`, `UnknownAction`, `InputRejected`, `InvalidRequest`, `TooLarge`;
         nothing is stored then.
         """
+        execution, begun = await self._begin(workflow, input, execution_id, labels)
+        execution._started |= begun
+        return execution
+
+    async def _begin(
+        self,
+        workflow: Workflow | str | Path | Mapping[str, Any],
+        input: Mapping[str, Any] | None,
+        execution_id: str | None,
+        labels: Mapping[str, str] | None,
+    ) -> tuple[Execution, bool]:
+        """Do what `start` does; True: nobody drove the execution before."""
         workflow = self.workflow(workflow)
         self.check(workflow)
         found = as_object("the input", input)
@@ -174,7 +194,8 @@ class Engine:
         if execution_id is None:
             # It is new, so nobody else can be starting it, and nothing can be there already.
             execution_id = f"{workflow.id}-{random_ids.token_hex(6)}"
-            return await self._start(workflow, f.Start(self.now(), execution_id, found, own))
+            start = f.Start(self.now(), execution_id, found, own)
+            return await self._start(workflow, start), True
         check_id(execution_id)
         async with self._alone_with(execution_id):
             head = await self.store.head(execution_id)
@@ -182,7 +203,7 @@ class Engine:
                 return await self._found(head, workflow, found)
             fact = f.Start(self.now(), execution_id, found, own)
             try:
-                return await self._start(workflow, fact)
+                return await self._start(workflow, fact), True
             except Conflict:
                 # Another engine on the same store was faster.
                 stored = await self.store.head(execution_id)
@@ -479,6 +500,20 @@ class Engine:
                     await self._continue(execution)
             return execution
 
+    async def changed(self, execution_id: str, seq: int) -> None:
+        """Return once an execution has more than `seq` events; `EngineLeft` if the engine is left.
+
+        Who waits in another task while the block is left would wait for ever.
+        """
+        with trio.CancelScope() as scope:
+            self._waits.add(scope)
+            try:
+                await self.store.changed(execution_id, seq)
+                return
+            finally:
+                self._waits.discard(scope)
+        raise EngineLeft(LEFT_WAITING)
+
     async def interrupt(self, execution: Execution) -> None:
         """Stop what runs of an execution and leave the rest for later."""
         driver = execution._driver
@@ -541,16 +576,14 @@ class Engine:
         driver = self._drive(execution)
         # Both are in the inbox before the driver looks into it, so they are one round.
         driver.tell(f.Recovered(self.now()))
-        if request is not None:
-            await driver.ask(request)
-            return driver
         try:
-            await driver.ask(f.Check(self.now()))
+            await driver.ask(f.Check(self.now()) if request is None else request)
         except trio.Cancelled:
-            # Whoever wanted it to go on does not want it any more, and nobody else did.
-            with trio.CancelScope(shield=True):
-                driver.interrupt()
-                await driver.stopped.wait()
+            # Whoever wanted it to go on does not want it any more.
+            if not driver.is_asked:
+                with trio.CancelScope(shield=True):
+                    driver.interrupt()
+                    await driver.stopped.wait()
             raise
         return driver
 
@@ -559,10 +592,15 @@ class Engine:
         head = await self.store.head(execution_id)
         if head is not None and head.owner == self.owner and head.status in OPEN:
             return head
-        # Its whole family is claimed with it.
+        # Its whole family is claimed with it, and the first of it has to go on, too.
+        found = None
         for claimed in await self.store.claim(self.owner, ttl=self._lease, ids=[execution_id]):
             if claimed.id == execution_id:
-                return claimed
+                found = claimed
+            elif claimed.parent is None and claimed.id not in self._drivers:
+                self.recovery.park(self.now(), claimed.id)
+        if found is not None:
+            return found
         raise NotOurs(
             f"execution {execution_id!r} belongs to another engine, or has ended meanwhile"
         )
@@ -597,12 +635,21 @@ class Engine:
         elif driver.parked and driver.machine.deadline is not None:
             self.recovery.park(driver.machine.deadline, execution.id)
         parent = execution._head.parent
-        if parent is not None and execution.status in ENDED and parent not in self._drivers:
-            # It had stopped, since this child could not go on.
-            self.recovery.park(self.now(), parent)
+        if parent is not None and execution.status in ENDED:
+            # It had stopped, or is about to, if this child could not go on.
+            following = self._drivers.get(parent)
+            if following is None:
+                self.recovery.park(self.now(), parent)
+            elif following.leaves:
+                following.look()
 
-    async def _found(self, head: Head, workflow: Workflow, input: Mapping[str, Any]) -> Execution:
-        """Return the execution that is there already, if it is the one that is meant."""
+    async def _found(
+        self, head: Head, workflow: Workflow, input: Mapping[str, Any]
+    ) -> tuple[Execution, bool]:
+        """Return the execution that is there already, if it is the one that is meant.
+
+        True: it is driven on by this.
+        """
         events = await self.store.read(head.id)
         if not events:
             # It was deleted between the two.
@@ -618,6 +665,7 @@ class Engine:
         if execution.status not in ENDED and (driver is None or driver.leaves):
             try:
                 await self._continue(execution)
+                return execution, True
             except NotOurs:
                 # Another engine drives it; it can be watched and steered from here all the same.
                 await execution.refresh()
@@ -626,7 +674,7 @@ class Engine:
                 await execution.refresh()
                 if execution.status not in ENDED:
                     raise
-        return execution
+        return execution, False
 
     def _handle(self, head: Head, events: Sequence[e.Event]) -> Execution:
         first = events[0]
@@ -682,6 +730,12 @@ class Engine:
                         driver.interrupt()
                     for_as_long_as_it_is_open.cancel_scope.cancel()
             await self.store.renew(self.owner, ttl=0.0)
+
+    def let_go(self) -> None:
+        """Have nothing more to do with the store: everything has stopped, and it will be closed."""
+        self.store = after_leaving(self.store)
+        for scope in self._waits:
+            scope.cancel()
 
     def leave(self) -> None:
         """Begin to leave: nothing new starts, what runs is interrupted."""

@@ -30,7 +30,7 @@ from trioflow.kernel._machine import Machine
 from trioflow.kernel._records import StepRecord
 from trioflow.kernel._requests import Waiting
 from trioflow.kernel._states import CANCELLED, COMPLETED, ENDED, FAILED, PAUSED
-from trioflow.stores._protocol import Head, Store
+from trioflow.stores._protocol import Head
 
 if TYPE_CHECKING:
     from trioflow.engine._engine import Engine
@@ -96,8 +96,8 @@ class EventStream:
     ``execution.events(after=event.seq)`` continues where another one stopped.
     """
 
-    def __init__(self, store: Store, execution_id: str, after: int) -> None:
-        self._store = store
+    def __init__(self, engine: Engine, execution_id: str, after: int) -> None:
+        self._engine = engine
         self._id = execution_id
         self._after = after
         self._read: list[e.Event] = []
@@ -110,13 +110,13 @@ class EventStream:
         if self._ended:
             raise StopAsyncIteration
         while not self._read:
-            events = await self._store.read(self._id, self._after)
+            events = await self._engine.store.read(self._id, self._after)
             if events:
                 self._read = events[::-1]
             elif await self._at_the_end():
                 raise StopAsyncIteration
             else:
-                await self._store.changed(self._id, self._after)
+                await self._engine.changed(self._id, self._after)
         event = self._read.pop()
         self._after = event.seq
         self._ended = isinstance(event, e.TERMINAL_EVENTS)
@@ -124,8 +124,8 @@ class EventStream:
 
     async def _at_the_end(self) -> bool:
         """Whether the event after which it was to begin is the last one there will be."""
-        last = await self._store.read(self._id, self._after - 1) if self._after else []
-        if not last and await self._store.head(self._id) is None:
+        last = await self._engine.store.read(self._id, self._after - 1) if self._after else []
+        if not last and await self._engine.store.head(self._id) is None:
             # It was deleted, and nothing will ever come.
             raise ExecutionNotFound(self._id)
         return bool(last) and isinstance(last[0], e.TERMINAL_EVENTS)
@@ -147,6 +147,9 @@ class Execution:
         self._driver: Driver | None = None
         # Why the last driver has stopped, if what comes next cannot be recorded.
         self._too_large: TooLarge | None = None
+        # Whether `start` has begun it, or gone on with it; and how many calls of `run` wait for it.
+        self._started = False
+        self._awaited = 0
         self._changed = trio.Event()
         # The handles of its children, so that what they wait for can be looked up.
         self._relatives: list[Execution] = []
@@ -250,7 +253,7 @@ class Execution:
 
     def events(self, after: int = 0) -> EventStream:
         """Iterate over the events with a seq above `after`, those to come included."""
-        return EventStream(self._engine.store, self.id, after)
+        return EventStream(self._engine, self.id, after)
 
     # ---- waiting ----
 
@@ -294,7 +297,7 @@ class Execution:
         elif (error := self._too_large) is not None:
             raise TooLarge(error.execution_id, error.size, error.limit)
         else:
-            await self._engine.store.changed(self.id, self._head.seq)
+            await self._engine.changed(self.id, self._head.seq)
             await self.refresh()
 
     # ---- steering ----

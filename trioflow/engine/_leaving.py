@@ -12,6 +12,7 @@ from trioflow.errors import StoreUnusable
 from trioflow.stores._protocol import Store
 
 LEFT = "the engine of this execution was left; use both inside `async with open_engine(...)`"
+LEFT_WAITING = "the engine was left while this call was waiting"
 
 
 def after_leaving(store: Store) -> Store:

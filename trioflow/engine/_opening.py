@@ -18,7 +18,6 @@ from trioflow.definitions._secrets import Secrets
 from trioflow.engine._arguments import Observer, check_observers, check_seconds, check_secrets
 from trioflow.engine._engine import DEFAULT_LIMIT, LEASE, Engine
 from trioflow.engine._failures import cause_of
-from trioflow.engine._leaving import after_leaving
 from trioflow.engine._retention import Retention, parse_retention
 from trioflow.engine._workflows import Source, load_workflows
 from trioflow.errors import InvalidRequest
@@ -157,7 +156,7 @@ async def _open(
                 raise
             raise cause from cause.__cause__
         finally:
-            engine.store = after_leaving(opened)
+            engine.let_go()
     if body_error is not None:
         raise body_error
 

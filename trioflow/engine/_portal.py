@@ -17,6 +17,7 @@ import trio
 
 from trioflow.engine._engine import Engine
 from trioflow.engine._inbox import EngineLeft
+from trioflow.engine._leaving import LEFT_WAITING
 from trioflow.errors import InvalidRequest
 
 T = TypeVar("T")
@@ -61,9 +62,6 @@ class CallCancelled(Exception):
     """The call was cancelled from its own side, and has ended."""
 
 
-ENGINE_LEFT = "the engine was left while this call was waiting"
-
-
 def _sync(function: Callable[[], T]) -> Callable[[], Coroutine[Any, Any, T]]:
     async def call() -> T:
         return function()
@@ -105,7 +103,7 @@ class HeldEngine:
         try:
             return self.start(_sync(partial(function, *args))).result()
         except CancelledError:
-            raise EngineLeft(ENGINE_LEFT) from None
+            raise EngineLeft(LEFT_WAITING) from None
 
     async def _hold(self) -> None:
         self._stop = trio.Event()
