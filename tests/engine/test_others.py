@@ -596,3 +596,27 @@ async def test_a_request_for_what_another_engine_has_taken_over_is_left_for_it(
             await there.refresh()
 
             assert "COMPLETED" == there.steps["go"].status
+
+
+async def test_who_takes_over_an_id_that_is_used_again_takes_the_new_one(
+    autojump_clock: Any,
+) -> None:
+    """Though somebody here still holds the handle of the one that was deleted."""
+    sleeps = {"id": "other", "steps": [{"id": "time", "type": "sleep", "duration": 60}]}
+    async with (
+        MemoryStore(clock=trio.current_time) as store,
+        open_engine(store, actions=echo, lease=30) as lives,
+    ):
+        old = await lives.start(echoes("old"), execution_id="x")
+        await old.result()
+        await trio.sleep(1)
+        async with open_engine(store, actions=echo, lease=30) as leaves:
+            await leaves.delete("x")
+            await leaves.start(sleeps, execution_id="x")
+            await trio.sleep(1)
+        await trio.sleep(200)
+        head = await store.head("x")
+
+    assert head is not None
+    assert "COMPLETED" == head.status
+    assert {"a": "old"} == old.outputs
