@@ -392,3 +392,16 @@ def test_all_that_can_happen_was_seen(name: str) -> None:
     found = report(DOCUMENTS[name], list(played(made.scenarios)))
 
     assert [] == [str(each.obligation) for each in found.missing()]
+
+
+def test_what_never_takes_long_needs_no_time(tmp_path: Path) -> None:
+    steps = [
+        {"id": "pay", "action": "pay"},
+        {"id": "refuse", "action": "fail", "condition": "${input.no}"},
+    ]
+    path = tmp_path / "some.workflow.json"
+    path.write_text(json.dumps({"id": "some", "steps": steps}), "utf-8")
+
+    (found,) = [each for each in lint(path) if "nothing limits their time" in each.text]
+    assert "pay" in found.where
+    assert "refuse" not in found.where + found.text
