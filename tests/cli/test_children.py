@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trio.testing import wait_all_tasks_blocked
 
+import trioflow
 from trioflow.cli._secrets import read_secrets
 
 FAMILY = {"id": "family", "steps": [{"id": "sub", "type": "workflow", "workflow": "wait"}]}
@@ -53,10 +55,19 @@ def test_a_signal_to_a_child_where_workflows_are_missing(do: Any) -> None:
     assert {"sub": {"bell": 3}} == json.loads(do("resume", "f", "--workflow", "parts").stdout)
 
 
-def test_cancelling_a_child(do: Any) -> None:
-    """It fails its step, once the family goes on."""
+def test_cancelling_a_child(do: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails its step, once the family goes on: which it does not do by this."""
+    request_cancel = trioflow.Execution.request_cancel
+
+    async def and_give_time_to_others(execution: trioflow.Execution, *arguments: Any) -> None:
+        await request_cancel(execution, *arguments)
+        await wait_all_tasks_blocked(0.05)
+
+    monkeypatch.setattr(trioflow.Execution, "request_cancel", and_give_time_to_others)
     do("run", "family.json", "--workflow", "parts", "--id", "f", exits=3)
+    before = do("history", "f", "--json").stdout
     cancelled = do("cancel", "f:sub", "--workflow", "parts")
+    assert before == do("history", "f", "--json").stdout
     assert "f:sub is CANCELLED; stopped: bell\n" in cancelled.stderr
     assert cancelled.stderr.endswith("  trioflow resume f --workflow parts\n")
 

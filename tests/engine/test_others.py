@@ -500,6 +500,28 @@ async def test_a_family_that_is_claimed_by_its_child_goes_on_as_a_whole(
         assert 1 == (await lives.execution("p")).outputs["a"]
 
 
+async def test_a_family_stays_as_it_is_if_only_its_child_is_to_end(autojump_clock: Any) -> None:
+    steps = [
+        {"id": "one", "type": "workflow", "workflow": "w", "depends_on": []},
+        {"id": "time", "type": "sleep", "duration": 5, "depends_on": []},
+    ]
+    async with MemoryStore(clock=trio.current_time) as store:
+        async with open_engine(store, workflows=WAITS) as engine:
+            await engine.start({"id": "p", "steps": steps}, execution_id="p")
+            await trio.sleep(1)
+        before = await store.read("p")
+        async with open_engine(store, workflows=WAITS, recover=False) as engine:
+            engine.families_go_on = False
+            await (await engine.execution("p:one")).cancel()
+            await trio.sleep(20)
+        after = await store.read("p")
+        async with open_engine(store, workflows=WAITS) as engine:
+            with pytest.raises(trioflow.ExecutionFailed):
+                await (await engine.execution("p")).result()
+
+    assert before == after
+
+
 # ---- who waits, and who gives up ----
 
 

@@ -161,6 +161,7 @@ def cancel_command(job: Job, *, execution_id: str, reason: str, grace: float, no
     require_store(job.store)
 
     async def begin(engine: Engine) -> Execution:
+        engine.families_go_on = False
         execution = await engine.execution(execution_id)
         had_ended = execution.status in ("COMPLETED", "FAILED", "CANCELLED")
         try:

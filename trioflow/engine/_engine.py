@@ -113,6 +113,9 @@ class Engine:
         self._drivers: dict[str, Driver] = {}
         # Executions that are being started or continued: one task at a time may.
         self._busy: dict[str, trio.Event] = {}
+        # Whether a family goes on by itself when a child of it, claimed here, does. Who only ends
+        # a child and leaves would begin what comes next, to interrupt it at once.
+        self.families_go_on = True
         self._nursery: trio.Nursery | None = None
         self._leaving = trio.Event()
         # Of those who wait for what somebody else does.
@@ -597,7 +600,7 @@ class Engine:
         for claimed in await self.store.claim(self.owner, ttl=self._lease, ids=[execution_id]):
             if claimed.id == execution_id:
                 found = claimed
-            elif claimed.parent is None and claimed.id not in self._drivers:
+            elif self.families_go_on and claimed.parent is None and claimed.id not in self._drivers:
                 self.recovery.park(self.now(), claimed.id)
         if found is not None:
             return found
@@ -638,10 +641,11 @@ class Engine:
         if parent is not None and execution.status in ENDED:
             # It had stopped, or is about to, if this child could not go on.
             following = self._drivers.get(parent)
-            if following is None:
+            if following is not None:
+                if following.leaves:
+                    following.look()
+            elif self.families_go_on:
                 self.recovery.park(self.now(), parent)
-            elif following.leaves:
-                following.look()
 
     async def _found(
         self, head: Head, workflow: Workflow, input: Mapping[str, Any]
