@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from trioflow.definitions import load_workflow
 from trioflow.errors import ProtocolError
 from trioflow.kernel import _events as e
+from trioflow.kernel._apply import State
 from trioflow.kernel._states import (
     CONDITION_DECIDES,
     ENDED,
@@ -15,7 +17,6 @@ from trioflow.kernel._states import (
     STEP,
     Table,
     draw,
-    next_status,
 )
 
 
@@ -55,13 +56,23 @@ def test_only_the_terminal_events_end_an_execution() -> None:
 @pytest.mark.parametrize("event_type", e.EVENT_TYPES, ids=lambda each: each.__name__)
 @pytest.mark.parametrize("table", (STEP, EXECUTION), ids=("step", "execution"))
 def test_a_missing_row_is_a_protocol_error(table: Table, event_type: type[e.Event]) -> None:
+    plan = load_workflow({"id": "w", "steps": [{"id": "it", "action": "a"}]}).plan
     event = event_type.__new__(event_type)
-    for status, row in table.items():
-        if event_type in row:
-            assert row[event_type] == next_status(table, status, event, "step", "it")
-        else:
+    for status in table:
+        if event_type in table[status]:
+            continue
+        state = State(plan)
+        if table is EXECUTION:
+            state.id, state.status = "x", status
+            with pytest.raises(ProtocolError, match=f"to execution 'x', which is {status}"):
+                state.apply(event)
+            assert (status, 0) == (state.status, state.seq)
+        elif hasattr(event_type, "step"):
+            state.status, state.steps[0].status = "RUNNING", status
+            object.__setattr__(event, "step", "it")
             with pytest.raises(ProtocolError, match=f"to step 'it', which is {status}"):
-                next_status(table, status, event, "step", "it")
+                state._move(event)
+            assert status == state.steps[0].status
 
 
 def test_the_table_of_connections() -> None:

@@ -202,8 +202,11 @@ _SCALARS = frozenset({int, float, bool, type(None)})
 def is_small(value: Any) -> bool:
     """Whether a JSON value is certainly small, without looking deep: some thousand characters."""
     if type(value) is dict:
-        return len(value) <= 10 and all(
-            len(key) <= 100 and (type(item) in _SCALARS or (type(item) is str and len(item) <= 100))
-            for key, item in value.items()
-        )
+        if len(value) > 10:
+            return False
+        for key, item in value.items():
+            short = type(item) in _SCALARS or (type(item) is str and len(item) <= 100)
+            if not short or len(key) > 100:
+                return False
+        return True
     return type(value) in _SCALARS or (type(value) is str and len(value) <= 1_000)

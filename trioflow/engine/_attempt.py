@@ -67,15 +67,15 @@ class Attempt:
             self.scope.cancel()
 
 
-def new_attempt(command: RunAttempt, now: float) -> Attempt:
-    """Return the attempt with its deadline; `now` is the instant that is `trio.current_time()`."""
+def new_attempt(command: RunAttempt, now: Callable[[], float]) -> Attempt:
+    """Return the attempt with its deadline; `now` tells the instant, and is trio's clock, moved."""
     if command.timeout is None and command.deadline is None:
         return Attempt(command, trio.CancelScope())
     deadline, limit = float("inf"), None
     if command.timeout is not None:
         deadline, limit = command.timeout, "attempt"
-    if command.deadline is not None and command.deadline - now < deadline:
-        deadline, limit = command.deadline - now, "step"
+    if command.deadline is not None and (left := command.deadline - now()) < deadline:
+        deadline, limit = left, "step"
     scope = trio.CancelScope(deadline=trio.current_time() + deadline)
     return Attempt(command, scope, limit)  # type: ignore[arg-type]
 

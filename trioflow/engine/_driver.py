@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
@@ -66,6 +66,8 @@ class Driver:
         # because what has happened cannot be recorded.
         self.parked = False
         self.too_large: TooLarge | None = None
+        # Whether it stops what runs, and leaves the rest for later or for somebody else.
+        self.leaves = False
         self._engine = engine
         self._publish = publish
         self._inbox: list[f.Fact | Request] = []
@@ -75,7 +77,6 @@ class Driver:
         self._nursery: trio.Nursery | None = None
         self._interrupting = False
         self._look = False
-        self._lost = False
         # Whether somebody else has it, and nothing of it is for this one to record.
         self._disowned = False
         # Whether facts are taken in one after the other, since something is too large.
@@ -142,13 +143,8 @@ class Driver:
 
     def interrupt(self) -> None:
         """Stop all attempts, record that they were interrupted, and leave the rest for later."""
-        self._interrupting = True
+        self._interrupting = self.leaves = True
         self._wake.set()
-
-    @property
-    def leaves(self) -> bool:
-        """Whether it stops what runs, and leaves the rest for later or for somebody else."""
-        return self._interrupting or self._lost
 
     # ---- the loop ----
 
@@ -266,7 +262,7 @@ class Driver:
                 if not (isinstance(entry, Request) and isinstance(fact, (f.Start, f.Fork))):
                     raise
                 entry.answer(error)
-                self._lost = True
+                self.leaves = True
                 return
             if refused is not None:
                 refusals[id(entry)] = refused
@@ -397,7 +393,7 @@ class Driver:
         for request in requests:
             request.answer(error)
         if stored is None or self.head.seq == 0:
-            self._lost = True
+            self.leaves = True
             return
         self._take_in_again(entry for entry in inbox if not isinstance(entry, Request))
 
@@ -447,7 +443,7 @@ class Driver:
             error,
             extra={"execution_id": self.head.id},
         )
-        self._lost = True
+        self.leaves = True
         for entry in inbox:
             if isinstance(entry, Request):
                 entry.answer(NotDriven() if self._disowned else error)
@@ -542,7 +538,7 @@ class Driver:
             key = (command.address, command.attempt)
             if key in self._attempts:
                 return
-            attempt = new_attempt(command, self._engine.now())
+            attempt = new_attempt(command, self._engine.now)
             self._attempts[key] = attempt
             if attempt.limit is not None:
                 self._watch(key, self._engine.instant(attempt.scope.deadline))
@@ -580,7 +576,8 @@ class Driver:
         command = attempt.command
         step = self.machine.state.step(command.address.step).planned
         called = step.call_of(command.address.role)
-        secrets = engine.reveal_secrets(called.parameters.secrets if called else ())
+        needed = called.parameters.secrets if called else ()
+        secrets = engine.reveal_secrets(needed) if needed else {}
         context = ActionContext(
             execution_id=self.head.id,
             step=command.address.step,
@@ -588,8 +585,8 @@ class Driver:
             workflow=self.head.workflow,
             attempt=command.attempt,
             item_index=command.address.item,
-            deadline=_seconds_left(attempt),
-            hidden={str(value): name for name, value in secrets.items() if value is not None},
+            deadline=None if attempt.limit is None else _seconds_left(attempt),
+            hidden=_hidden(secrets) if secrets else {},
         )
         fact: f.Fact | None = None
         try:
@@ -610,5 +607,9 @@ class Driver:
             self._release(key)
 
 
-def _seconds_left(attempt: Attempt) -> float | None:
-    return None if attempt.limit is None else attempt.scope.deadline - trio.current_time()
+def _seconds_left(attempt: Attempt) -> float:
+    return attempt.scope.deadline - trio.current_time()
+
+
+def _hidden(secrets: Mapping[str, Any]) -> dict[str, str]:
+    return {str(value): name for name, value in secrets.items() if value is not None}

@@ -417,10 +417,13 @@ class Engine:
 
     def notify(self, execution: Execution, events: Sequence[e.Event]) -> None:
         """Tell the log and the observers what has become durable."""
-        self._executions[execution.id] = execution
-        if execution.status in ENDED:
-            self._sweeper.note_end(execution.status)
-        execution_id, workflow = execution.id, execution.workflow
+        head = execution._head
+        execution_id, workflow = head.id, head.workflow
+        if head.seq == len(events):
+            # It exists from now on; until then somebody else might have started it.
+            self._executions[execution_id] = execution
+        if head.status in ENDED:
+            self._sweeper.note_end(head.status)
         self.counters.add(execution_id, workflow, events)
         log(self.logger, execution_id, workflow, events)
         for event in events if self._observers else ():
@@ -613,6 +616,9 @@ class Engine:
             raise EngineLeft("the engine is not open")
         driver = Driver(self, execution._machine, execution._head, execution._publish)
         execution._driver, execution._too_large = driver, None
+        if execution._head.seq:
+            # Whoever looks it up gets the handle that is current.
+            self._executions[execution.id] = execution
         self._drivers[execution.id] = driver
         self._nursery.start_soon(self._drive_to_its_end, execution, driver)
         return driver

@@ -18,6 +18,9 @@ class Slots:
 
     def __init__(self, total: int) -> None:
         self._limiter = trio.CapacityLimiter(total)
+        # How many can be taken at once: none while others wait, who get what is given back. The
+        # limiter knows it, too, but asking it takes three calls, and every step asks.
+        self.free = total
         self._waiting: OrderedDict[object, Callable[[], None]] = OrderedDict()
 
     @property
@@ -30,19 +33,12 @@ class Slots:
         """How many of them are in use."""
         return self._limiter.borrowed_tokens
 
-    @property
-    def free(self) -> int:
-        """How many can be taken at once: none while others wait, who get what is given back."""
-        return int(self._limiter.available_tokens)
-
     def take_nowait(self, borrower: object) -> bool:
         """Take a free slot. False if there is none, or others wait for one."""
-        if self._waiting:
+        if not self.free:
             return False
-        try:
-            self._limiter.acquire_on_behalf_of_nowait(borrower)
-        except trio.WouldBlock:
-            return False
+        self._limiter.acquire_on_behalf_of_nowait(borrower)
+        self.free -= 1
         return True
 
     def wait(self, borrower: object, given: Callable[[], None]) -> None:
@@ -56,7 +52,8 @@ class Slots:
     def give_back(self, borrower: object) -> None:
         """Give a slot back, which is then the next one's."""
         self._limiter.release_on_behalf_of(borrower)
-        while self._waiting and self._limiter.available_tokens:
+        self.free += 1
+        if self._waiting:
             following, given = self._waiting.popitem(last=False)
-            self._limiter.acquire_on_behalf_of_nowait(following)
+            self.take_nowait(following)
             given()

@@ -388,6 +388,7 @@ class Counters:
         track = self._tracks.get(execution_id)
         if track is None:
             track = self._tracks[execution_id] = _Track()
+        found = self._workflow(workflow)
         for event in events:
             if event.seq <= track.seq:
                 continue
@@ -395,7 +396,7 @@ class Counters:
             seconds = track.take(event)
             counts = _COUNTED.get(type(event))
             if counts is not None:
-                counts(self, self._workflow(workflow), track, event, seconds)
+                counts(self, found, track, event, seconds)
 
     def forget(self, execution_id: str) -> None:
         """Drop what is known of an execution under way; what it has done stays counted."""

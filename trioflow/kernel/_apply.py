@@ -38,7 +38,7 @@ from trioflow.kernel._states import (
     REQUESTS,
     RUNNING,
     STEP,
-    next_status,
+    impossible,
 )
 
 # What is due at one instant comes in this order (R14), and within it in that of the document.
@@ -53,7 +53,10 @@ class State(Blank):
 
     def apply(self, event: e.Event) -> None:
         """Change the state as the event says. `ProtocolError` if it cannot happen now."""
-        self.status = next_status(EXECUTION, self.status, event, "execution", self.id)
+        following = EXECUTION[self.status].get(type(event))
+        if following is None:
+            raise impossible(event, "execution", self.id, self.status)
+        self.status = following
         self.seq = event.seq
         self.now = event.at
         if type(event) not in _REQUESTS:
@@ -163,9 +166,11 @@ class State(Blank):
 
     def _move(self, event: Any) -> StepRecord:
         """Give the event's step its next status, and keep the counters."""
-        record = self.step(event.step)
+        record = self.steps[self.plan.index[event.step]]
         before = record.status
-        after = next_status(STEP, before, event, "step", event.step)
+        after = STEP[before].get(type(event))
+        if after is None:
+            raise impossible(event, "step", event.step, before)
         if after is not before:
             record.status = after
             self.running += (after == RUNNING) - (before == RUNNING)
@@ -298,7 +303,8 @@ class State(Blank):
             if series is not None:
                 # They are not needed any more, and may be large.
                 series.parameters = None
-        self.decisions.pop(unit.name, None)
+        if self.decisions:
+            self.decisions.pop(unit.name, None)
         self._attempt_over(unit)
         unit.child = None
         self.children.pop(unit.key, None)
@@ -315,13 +321,13 @@ class State(Blank):
                 touched.add(target)
 
     def _add_group(self, touched: set[int]) -> None:
-        group = sorted(
-            index
-            for index in touched
-            if self.steps[index].status == PENDING and self.steps[index].ready()
-        )
+        group = []
+        for index in touched:
+            record = self.steps[index]
+            if record.status == PENDING and record.ready():
+                group.append(index)
         if group:
-            self.groups.append(group)
+            self.groups.append(sorted(group))
 
     def _step_completed(self, event: e.StepCompleted) -> None:
         record = self._end(event)

@@ -169,14 +169,20 @@ class StepRecord(Unit):
     def facts(self, status: str, failure: e.Failure | None) -> dict[str, Any]:
         """What is seen of it as ``steps.<id>`` when it has ended like this, but for the output."""
         error = None if failure is None else {"code": failure.code, "message": failure.message}
-        facts: dict[str, Any] = {"status": status, "error": error, "attempts": self.attempts}
-        if self.items is not None:
-            facts["item_errors"] = [
-                {"index": item.item, "code": item.failure.code, "message": item.failure.message}
-                for item in self.items
-                if item.status == FAILED and item.failure is not None
-            ]
-        return facts
+        if self.items is None:
+            attempts = 0 if self.series is None else self.series.attempt
+            return {"status": status, "error": error, "attempts": attempts}
+        item_errors = [
+            {"index": item.item, "code": item.failure.code, "message": item.failure.message}
+            for item in self.items
+            if item.status == FAILED and item.failure is not None
+        ]
+        return {
+            "status": status,
+            "error": error,
+            "attempts": self.attempts,
+            "item_errors": item_errors,
+        }
 
 
 @attrs.define(eq=False)

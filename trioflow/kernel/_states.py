@@ -1,6 +1,6 @@
 """The two transition tables: which event may find a step, or an execution, in which state.
 
-Every legal transition is a row here, and nothing else is legal: `next_status` raises
+Every legal transition is a row here, and nothing else is legal: `State.apply` raises
 `ProtocolError` for the rest. To learn how a step can become SKIPPED, search this file and stop.
 Two rules keep it that way:
 
@@ -156,17 +156,11 @@ CONDITION_DECIDES: Mapping[str, Mapping[str, bool]] = {
 }
 
 
-def next_status(table: Table, status: str, event: e.Event, kind: str, name: str) -> str:
-    """Return the status after `event`, or raise `ProtocolError` if there is no such row.
-
-    `kind` and `name` say whose status it is.
-    """
-    found = table[status].get(type(event))
-    if found is None:
-        raise ProtocolError(
-            f"{event.type} cannot happen to {kind} {name!r}, which is {status}; please report this"
-        )
-    return found
+def impossible(event: e.Event, kind: str, name: str, status: str) -> ProtocolError:
+    """Return what to raise where a table has no row; `kind` and `name` say whose status it is."""
+    return ProtocolError(
+        f"{event.type} cannot happen to {kind} {name!r}, which is {status}; please report this"
+    )
 
 
 def draw(table: Table) -> str:

@@ -29,7 +29,10 @@ def encode_entries(head: Head, events: Sequence[Event]) -> list[str]:
             raise ValueError(
                 f"{event.type} with seq {event.seq} can't be event {seq} of execution {head.id!r}"
             )
-        text, size = _storable(encode(event))
+        text = encode(event)
+        size = len(text)
+        if not text.isascii():
+            text, size = _storable(text)
         if size > MAX_EVENT_BYTES:
             raise TooLarge(head.id, size, MAX_EVENT_BYTES)
         texts.append(text)
@@ -38,7 +41,8 @@ def encode_entries(head: Head, events: Sequence[Event]) -> list[str]:
 
 def encode_mapping(value: Mapping[str, Any]) -> str:
     """Return the text of a document, or of labels."""
-    return _storable(encode_json(value))[0]
+    text = encode_json(value)
+    return text if text.isascii() else _storable(text)[0]
 
 
 def refuse_open(execution_id: str, status: str) -> None:
@@ -51,8 +55,6 @@ def refuse_open(execution_id: str, status: str) -> None:
 
 def _storable(text: str) -> tuple[str, int]:
     """Return the text in a form that UTF-8 can hold, and its size in bytes."""
-    if text.isascii():
-        return text, len(text)
     try:
         return text, len(text.encode())
     except UnicodeEncodeError:

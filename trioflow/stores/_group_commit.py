@@ -10,7 +10,7 @@ to stop, or to lose.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 import attrs
 import trio
@@ -87,7 +87,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         result = waiter.result
         if isinstance(result, Exception):
             raise result
-        return cast("ResultT", result)
+        return result  # type: ignore[return-value]
 
     async def _park(self, waiter: _Waiter[ItemT, ResultT]) -> None:
         def abort(raise_cancel: object) -> trio.lowlevel.Abort:
