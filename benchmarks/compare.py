@@ -18,7 +18,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,16 +35,21 @@ from running import (
     CannotMeasure,
     Results,
     Runner,
+    Series,
     Subject,
     measure_all,
     own_subjects,
     peer_subject,
     slow_disk,
+    together,
 )
 from tables import figures, goals
 from workloads import VARIANTS, WORKLOADS, Variant
 
 RAW = "raw"
+
+# Some of them take minutes.
+PEERS_REPEAT = 3
 
 
 def _milliseconds(text: str) -> float:
@@ -99,7 +104,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", type=_names(known), default=list(known), metavar="W1,...")
     parser.add_argument(
-        "--repeat", type=_positive(int), default=3, help="processes for each median"
+        "--repeat", type=_positive(int), default=5, help="processes for each median (peers: 3)"
     )
     parser.add_argument("--durability", choices=("full", "normal"), default="full")
     parser.add_argument("--slow-disk", type=_milliseconds, default=0.0, metavar="4ms")
@@ -135,13 +140,26 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         peers = [peer_subject(name, options.cache, tell) for name in options.peers]
         subjects = [*own_subjects(), *peers]
-        with slow_disk(options.slow_disk) as environment:
+        with ExitStack() as stack:
+            environment = stack.enter_context(slow_disk(options.slow_disk))
             runner = Runner(folder, options.durability, options.scale, options.timeout, environment)
             machine = _machine(runner, subjects, options)
-            results = measure_all(runner, subjects, workloads, options.repeat, tell)
+            series = [Series(runner, own_subjects(), workloads, options.repeat)]
+            if peers:
+                often = min(options.repeat, PEERS_REPEAT)
+                series.append(Series(runner, peers, workloads, often))
+            variants = VARIANTS if options.variants else ()
+            others_at = len(series)
+            for variant in variants:
+                environment = stack.enter_context(slow_disk(variant.slow_disk))
+                other = attrs.evolve(runner, durability=variant.durability, environment=environment)
+                own = own_subjects()
+                series.append(Series(other, own, variant.workloads, options.repeat, variant.title))
+            measure_all(series, tell)
+        results = together(series[:others_at])
         varied = [
-            (variant, _varied(variant, runner, options.repeat, tell))
-            for variant in (VARIANTS if options.variants else ())
+            (variant, one.results())
+            for variant, one in zip(variants, series[others_at:], strict=True)
         ]
     except KeyboardInterrupt:
         errors.print("interrupted: nothing is written", style="red")
@@ -179,13 +197,6 @@ def main(arguments: list[str] | None = None) -> int:
         options.write.write_text(text, encoding="utf-8")
         tell(f"written: {options.write}")
     return 0
-
-
-def _varied(variant: Variant, usual: Runner, repeat: int, tell: Callable[[str], None]) -> Results:
-    tell(variant.title)
-    with slow_disk(variant.slow_disk) as environment:
-        runner = attrs.evolve(usual, durability=variant.durability, environment=environment)
-        return measure_all(runner, own_subjects(), variant.workloads, repeat, tell)
 
 
 def _print_failures(console: Console, results: Results) -> None:

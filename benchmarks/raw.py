@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import trio
-from workloads import Case, Found, above, main, measured, set_durability
+from workloads import Case, Found, above, main, measured, middle, set_durability
 
 
 @contextmanager
@@ -50,7 +49,7 @@ def w7(case: Case) -> Found:
             started = time.perf_counter()
             connection.execute("INSERT INTO done (output) VALUES (?)", (f'{{"n": {n}}}',))
             times.append(time.perf_counter() - started)
-    found["ms"] = statistics.median(times) * 1e3
+    found["ms"] = middle(times) * 1e3
     return {**found, "durability": durability}
 
 
@@ -112,7 +111,7 @@ def sync(case: Case) -> Found:
             started = time.perf_counter()
             getattr(os, "fdatasync", os.fsync)(file.fileno())
             times.append(time.perf_counter() - started)
-    return {"us": statistics.median(times) * 1e6, "sqlite": sqlite3.sqlite_version}
+    return {"us": middle(times) * 1e6, "sqlite": sqlite3.sqlite_version}
 
 
 SUBJECT = {

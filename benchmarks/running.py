@@ -12,13 +12,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import attrs
-from workloads import Sizes, Workload
+from workloads import WORKLOADS, Sizes, Workload
 
 HERE = Path(__file__).parent
 PEERS = ("dbos", "langgraph", "burr", "spiff")
@@ -172,36 +172,61 @@ class Summary:
 Results = dict[str, dict[str, Summary]]
 
 
-def measure_all(
-    runner: Runner,
-    subjects: Sequence[Subject],
-    workloads: Sequence[Workload],
-    repeat: int,
-    tell: Callable[[str], None],
-) -> Results:
-    """Measure everything `repeat` times, in rounds, and in each in another order.
+@attrs.frozen
+class Series:
+    """What is measured, how, and how often."""
 
-    What else the machine does meanwhile hits all alike. What has not ended in time once is not
-    tried again.
-    """
-    found: dict[tuple[str, str], list[Found]] = {}
-    for each in range(repeat):
-        turned = [*subjects[each % len(subjects) :], *subjects[: each % len(subjects)]]
-        for workload in workloads:
-            for subject in turned:
-                key = (workload.name, subject.name)
-                before = found.setdefault(key, [])
-                if workload.name in subject.can and not any("failed" in one for one in before):
-                    tell(f"{each + 1} of {repeat}: {workload.name} {subject.title}")
-                    before.append(runner.measure(subject, workload.name))
-    return {
-        workload.name: {
-            subject.name: _summary(found[workload.name, subject.name])
-            for subject in subjects
-            if found[workload.name, subject.name]
+    runner: Runner
+    subjects: Sequence[Subject]
+    workloads: Sequence[Workload]
+    repeat: int
+    title: str = ""
+    _found: dict[tuple[str, str], list[Found]] = attrs.field(factory=dict, init=False)
+
+    def measure(self, workload: Workload, each: int, tell: Callable[[str], None]) -> None:
+        """Measure one workload once more, the subjects in another order each time.
+
+        What has not ended in time once is not tried again.
+        """
+        start = each % len(self.subjects)
+        for subject in (*self.subjects[start:], *self.subjects[:start]):
+            before = self._found.setdefault((workload.name, subject.name), [])
+            if workload.name in subject.can and not any("failed" in one for one in before):
+                where = f" ({self.title})" if self.title else ""
+                tell(f"{each + 1} of {self.repeat}: {workload.name} {subject.title}{where}")
+                before.append(self.runner.measure(subject, workload.name))
+
+    def results(self) -> Results:
+        """Return what was found, by workload and subject."""
+        return {
+            workload.name: {
+                subject.name: _summary(found)
+                for subject in self.subjects
+                if (found := self._found.get((workload.name, subject.name)))
+            }
+            for workload in self.workloads
         }
-        for workload in workloads
-    }
+
+
+def measure_all(series: Sequence[Series], tell: Callable[[str], None]) -> None:
+    """Measure everything, in rounds: what else the machine does meanwhile hits all alike."""
+    for each in range(max(one.repeat for one in series)):
+        left = [one for one in series if each < one.repeat]
+        for workload in WORKLOADS:
+            for one in left:
+                for mine in one.workloads:
+                    # A variant has the same workloads with other goals.
+                    if mine.name == workload.name:
+                        one.measure(mine, each, tell)
+
+
+def together(series: Iterable[Series]) -> Results:
+    """Return the results of several series, of the same workloads, as one."""
+    found: Results = {}
+    for one in series:
+        for workload, summaries in one.results().items():
+            found.setdefault(workload, {}).update(summaries)
+    return found
 
 
 def _summary(found: Sequence[Found]) -> Summary:

@@ -109,23 +109,27 @@ def goals(results: Results, workloads: Sequence[Workload]) -> Table:
         for workload in workloads
         for goal in workload.goals
     ]
-    return Table("Goals", ("", "goal", "found", "met"), tuple(rows))
+    return Table("Goals", ("", "goal", "found", "met", "in all processes"), tuple(rows))
 
 
 def _short(metric: Metric) -> str:
     return re.split(r",| \(", metric.title)[0]
 
 
-def _goal(goal: Goal, workload: Workload, found: Mapping[str, Summary]) -> tuple[str, str, str]:
+def _goal(
+    goal: Goal, workload: Workload, found: Mapping[str, Summary]
+) -> tuple[str, str, str, str]:
     metric = next(each for each in workload.metrics if each.name == goal.metric)
     sign = "≥" if metric.more_is_better else "≤"
     ours = found["trioflow"].medians.get(metric.name) if "trioflow" in found else None
     if not goal.of:
         text = f"{_short(metric)} {sign} {goal.bound:,g}"
         if ours is None:
-            return text, NOTHING, NOTHING
+            return text, NOTHING, NOTHING, NOTHING
         met = ours >= goal.bound if metric.more_is_better else ours <= goal.bound
-        return text, metric.format.format(ours), "yes" if met else "no"
+        every = found["trioflow"].all.get(metric.name, ())
+        spread = " to ".join(metric.format.format(pick(every)) for pick in (min, max) if every)
+        return text, metric.format.format(ours), "yes" if met else "no", spread or NOTHING
     if goal.of == "peers":
         best = best_peer(metric, found)
         name, other = ("the best peer", None) if best is None else (TITLES[best[0]], best[1])
@@ -134,6 +138,6 @@ def _goal(goal: Goal, workload: Workload, found: Mapping[str, Summary]) -> tuple
         other = found[goal.of].medians.get(metric.name) if goal.of in found else None
     text = f"{_short(metric)} {sign} {goal.bound:.3g} x {name}"
     if ours is None or not other:
-        return text, NOTHING, NOTHING
+        return text, NOTHING, NOTHING, NOTHING
     met = ours / other >= goal.bound if metric.more_is_better else ours / other <= goal.bound
-    return text, f"{ours / other:.2f} x", "yes" if met else "no"
+    return text, f"{ours / other:.2f} x", "yes" if met else "no", NOTHING
