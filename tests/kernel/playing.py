@@ -454,14 +454,16 @@ def _has_only_begun(item: Any) -> bool:
 def _observe_unit(machine: Machine, unit: Any) -> dict[str, Any]:
     if unit.item is not None and (unit.status == "PENDING" or _has_only_begun(unit)):
         return {"item": unit.item, "status": "PENDING"}
-    apart = attrs.filters.exclude(
-        "planned", "child", "items", "first_failed", "under_way", *_ROLES, *_REMEMBERED
-    )
-    found = attrs.asdict(unit, recurse=False, filter=apart)
+    apart = {"planned", "child", "items", "first_failed", "under_way", *_ROLES, *_REMEMBERED}
+
+    def here(attribute: attrs.Attribute[Any], value: Any) -> bool:
+        return attribute.name not in apart
+
+    found = attrs.asdict(unit, recurse=False, filter=here)
     for role in _ROLES:
         series = getattr(unit, role)
         if series is not None and (series.attempt or unit.status == "RUNNING"):
-            found[role] = attrs.asdict(series, recurse=False, filter=apart)
+            found[role] = attrs.asdict(series, recurse=False, filter=here)
             if (unit.status != "RUNNING" and role != "undo") or series is not unit.current:
                 # Over, or at a stand: what it was doing means nothing any more.
                 del found[role]["phase"], found[role]["stop"]

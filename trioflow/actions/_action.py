@@ -82,6 +82,8 @@ class Action:
         With `certain=False` there may be more names than these (a template supplies them at run
         time), so nothing is said about what lacks.
         """
+        if certain and self._required.issubset(names) and self._known.issuperset(names):
+            return []
         known = [parameter.name for parameter in self.parameters]
         sentences = []
         for name in names:

@@ -61,6 +61,8 @@ class PlannedCall:
 @attrs.frozen(eq=False, kw_only=True)
 class PlannedStep:
     index: int
+    # Of all records of the step in executions: its position, and that of no item.
+    key: tuple[int, int] = attrs.field(init=False)
     id: str
     type: StepType
     step: Step
@@ -92,6 +94,10 @@ class PlannedStep:
     # Workflow steps only: the id of the child's workflow, and its input.
     workflow: str | None
     child_input: Template | None
+
+    @key.default
+    def _key(self) -> tuple[int, int]:
+        return self.index, -1
 
     def call_of(self, role: str) -> PlannedCall | None:
         """Return what attempts in a role call: of the step itself, its fallback, its undo."""

@@ -81,17 +81,18 @@ def by_name(name: str, known: Mapping[str, Workflow]) -> Workflow:
 def parameter_problems(workflow: Workflow, registry: Registry) -> list[Problem]:
     """Return what the actions do not take, or lack, among the parameters of a workflow's steps."""
     problems: list[Problem] = []
+    actions = {name: registry.get(name) for name in workflow.plan.actions if name in registry}
     for step in workflow.plan.steps:
-        calls = {"": step.call, ".fallback": step.fallback, ".compensate": step.compensate}
-        for suffix, planned in calls.items():
-            if planned is None or planned.action not in registry:
+        for suffix, planned in (
+            ("", step.call),
+            (".fallback", step.fallback),
+            (".compensate", step.compensate),
+        ):
+            action = None if planned is None else actions.get(planned.action)
+            if planned is None or action is None:
                 continue
             given = planned.parameters.value
-            if not isinstance(given, Mapping):
-                continue
-            path = f"$.steps[{step.index}]{suffix}.parameters"
-            problems += [
-                Problem(path, sentence)
-                for sentence in registry.get(planned.action).check_parameters(given)
-            ]
+            if isinstance(given, dict) and (sentences := action.check_parameters(given)):
+                path = f"$.steps[{step.index}]{suffix}.parameters"
+                problems += [Problem(path, sentence) for sentence in sentences]
     return problems

@@ -195,6 +195,7 @@ class State(Blank):
             self.add_timer(event.wake, WAKE, "sleep", record.key)
         if event.items is not None:
             record.items = [Unit(planned=record.planned, item=item) for item in range(event.items)]
+            record.under_way = {}
             self.look_at_items[record.planned.index] = None
         elif record.planned.call is not None:
             record.series = self._series(record, "step", event.unseen)

@@ -8,6 +8,7 @@ forget, because it is found out again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -32,6 +33,10 @@ NOBODY: Key = (-1, -1)
 
 # Python makes a new empty set each time, and most steps see all others.
 NOTHING: frozenset[str] = frozenset()
+# What there is before a step has been started. Shared, because an execution of 10,000 steps begins
+# with 10,000 records.
+_NO_INPUT: Mapping[str, Any] = MappingProxyType({})
+_NO_ITEMS: Any = MappingProxyType({})
 
 
 @attrs.define(eq=False)
@@ -54,7 +59,7 @@ class Series:
     unresponsive: bool = False
     # The input as of the record that began the series, and the steps that it may not see: its
     # references mean the same in every attempt.
-    input: Mapping[str, Any] = attrs.field(factory=dict)
+    input: Mapping[str, Any] = _NO_INPUT
     unseen: frozenset[str] = NOTHING
     # Not recorded, because it is safe to lose: the parameters once resolved, and why the running
     # attempt has been asked to stop ("timeout", "stopping" or "items").
@@ -96,7 +101,7 @@ class Unit:
 
     def __attrs_post_init__(self) -> None:
         self.id = self.planned.id
-        self.key = (self.planned.index, -1 if self.item is None else self.item)
+        self.key = self.planned.key if self.item is None else (self.planned.index, self.item)
 
     @property
     def name(self) -> str:
@@ -138,12 +143,12 @@ class StepRecord(Unit):
     started_at: float | None = None
     ended_at: float | None = None
     # The input and the steps that it may not see, as of the record that started it.
-    input: Mapping[str, Any] = attrs.field(factory=dict)
+    input: Mapping[str, Any] = _NO_INPUT
     unseen: frozenset[str] = NOTHING
     # With `for_each`, from its start on. `under_way`: the items that have begun and not ended;
     # `first_failed`: the one that stops the others under `on_item_error: fail`.
     items: list[Unit] | None = None
-    under_way: dict[int, None] = attrs.field(factory=dict)
+    under_way: dict[int, None] = _NO_ITEMS
     first_failed: Unit | None = None
     # Not recorded: the items' values once resolved, how far items have begun, and why what is
     # under way has been asked to stop.
