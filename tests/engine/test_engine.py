@@ -435,10 +435,17 @@ async def test_an_unknown_action_is_named_before_anything_is_stored(
 async def test_parameters_that_an_action_does_not_take_are_named(
     autojump_clock: Any, actions: list[Any]
 ) -> None:
-    document = {"id": "w", "steps": [{"id": "a", "action": "work", "parameters": {"secs": 1}}]}
+    wrong = {"action": "work", "parameters": {"secs": 1}}
+    step = {"id": "a", **wrong, "fallback": wrong, "compensate": wrong}
     async with open_engine(actions=actions) as engine:
-        with pytest.raises(trioflow.DefinitionError, match="takes no parameter 'secs'"):
-            await engine.start(document)
+        with pytest.raises(trioflow.DefinitionError, match="takes no parameter 'secs'") as raised:
+            await engine.start({"id": "w", "steps": [step]})
+
+    assert [
+        "$.steps[0].parameters",
+        "$.steps[0].fallback.parameters",
+        "$.steps[0].compensate.parameters",
+    ] == [problem.path for problem in raised.value.problems]
 
 
 async def test_secrets_do_not_reach_the_log(

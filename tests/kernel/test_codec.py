@@ -90,6 +90,15 @@ def test_the_text_of_an_event() -> None:
     } == to_json(event)
 
 
+def test_the_text_of_an_instant_is_its_own() -> None:
+    """Whatever equal instant was written before."""
+    texts = [encode(e.ExecutionPaused(1, at)) for at in (1.0, 1, 1.0, 1795000000.1234567)]
+
+    assert ["1.0", "1", "1.0", "1795000000.1234567"] == [
+        text.removesuffix("}").rpartition(":")[2] for text in texts
+    ]
+
+
 def test_a_start_is_stored_without_its_document() -> None:
     event = e.ExecutionStarted(1, 0.0, "x", "w", "digest", {"large": 1}, {})
 

@@ -1013,13 +1013,13 @@ async def test_the_loop_goes_on_while_the_disk_works(path, writing_to, monkeypat
 # ---- on the spot ----
 
 
-def _threads(pace, writes, seconds=0.0, entries=1):
+def _threads(pace, writes, seconds=0.0, rows=1):
     """Whether each of so many writes goes to a thread, if they take so long on the spot."""
     found = []
     for _ in range(writes):
         found.append(not pace.is_quick())
         if not found[-1]:
-            pace.note(seconds, entries)
+            pace.note(seconds, rows)
     return found
 
 
@@ -1027,7 +1027,7 @@ def test_a_quick_disk_needs_no_thread():
     assert [False] * 100 == _threads(Pace(), 100, QUICK + QUICK_EACH)
 
 
-def test_what_many_entries_take_is_not_the_disk():
+def test_what_many_rows_take_is_not_the_disk():
     assert [False] * 100 == _threads(Pace(), 100, QUICK + 500 * QUICK_EACH, 500)
 
 
@@ -1070,6 +1070,21 @@ async def test_a_commit_is_waited_for_on_the_spot_until_one_is_slow(path, writin
     main = threading.main_thread()
 
     assert [True] + [False] * 8 + [True] == [thread is main for thread in where]
+
+
+@pytest.mark.parametrize(("events", "quick"), ((1, False), (200, True)), ids=str)
+async def test_the_rows_of_a_commit_are_counted(path, writing_to, monkeypatch, events, quick):
+    """By this clock a write takes as long as that of 100 rows may."""
+    ticks = itertools.count()
+    takes = QUICK + 100 * QUICK_EACH
+    monkeypatch.setattr(sqlite_module.time, "perf_counter", lambda: next(ticks) * takes)
+    async with SqliteStore(path) as store:
+        head = await writing_to(store).start()
+        store._pace = Pace()
+        more = [writing_to(store).next(head.seq + n) for n in range(1, events + 1)]
+        await store.commit(head.moved("RUNNING", head.seq + events, None, None), more)
+
+        assert quick == store._pace.is_quick()
 
 
 async def test_it_is_the_store_that_notes_how_long_it_takes(path, writing_to, where, monkeypatch):

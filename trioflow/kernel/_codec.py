@@ -106,8 +106,8 @@ def encode(event: Event) -> str:
     found: dict[str, Any] = {}
     shape = _SHAPES[name]
     for (field, default), value in zip(shape.fields, shape.values(event), strict=True):
-        # Types are compared, too: an output of 0 or false is not "no output".
-        if value is not default and (type(value) is not type(default) or value != default):
+        # An output of 0 or false is not "no output": that is null.
+        if value is not default and value != default:
             found[field] = value
     if (failure := found.get("failure")) is not None:
         found["failure"] = failure.to_json()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import attrs
 
@@ -116,6 +116,11 @@ def _head(row: Sequence[Any]) -> Head:
 class Operation(Protocol):
     """Something to write. Refuses (`Conflict`, `InvalidRequest`) before it writes anything."""
 
+    @property
+    def rows(self) -> int:
+        """About how many rows it writes."""
+        ...
+
     def apply(self, writer: Writer) -> object:
         """Do it, within a transaction, and return the result for whoever asked."""
         ...
@@ -129,6 +134,11 @@ class Append:
     texts: Sequence[str]
     owned: bool
     first: Event | None
+
+    @property
+    def rows(self) -> int:
+        """Its events and the head."""
+        return len(self.texts) + 1
 
     def apply(self, writer: Writer) -> None:
         """Raise `Conflict`, and write nothing, if the execution is not as the head says."""
@@ -189,6 +199,8 @@ class Claim:
     limit: int
     ids: Collection[str] | None
 
+    rows: ClassVar = 1
+
     def apply(self, writer: Writer) -> list[Head]:
         """Return the heads of all that were claimed, oldest first."""
         claimed = writer.execute(
@@ -230,6 +242,8 @@ class Renew:
     owner: str
     alive_until: float
 
+    rows: ClassVar = 1
+
     def apply(self, writer: Writer) -> None:
         """Replace the owner's row."""
         writer.execute(
@@ -243,6 +257,8 @@ class Delete:
     """Delete an execution with its children, their events, and documents of nobody else."""
 
     execution_id: str
+
+    rows: ClassVar = 1
 
     def apply(self, writer: Writer) -> None:
         """Raise `InvalidRequest`, and write nothing, if one of them is open."""
@@ -270,6 +286,8 @@ class Delete:
 @attrs.define(eq=False)
 class Barrier:
     """Nothing: when it is done, everything that was asked for earlier is done."""
+
+    rows: ClassVar = 1
 
     def apply(self, writer: Writer) -> None:
         """Do nothing."""

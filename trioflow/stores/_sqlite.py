@@ -202,7 +202,8 @@ class SqliteStore:
             return self._run(write)
         started = time.perf_counter()
         write()
-        pace.note(time.perf_counter() - started, len(write.items))
+        rows = sum(operation.rows for operation in write.items)
+        pace.note(time.perf_counter() - started, rows)
         return None
 
     # Protected: whoever waits for the change would miss it for good.

@@ -11,11 +11,11 @@ import trio
 
 T = TypeVar("T")
 
-# A write that takes no longer than this (seconds: of itself, and for each entry of its group) is
+# A write that takes no longer than this (seconds: of itself, and for each row of its group) is
 # waited for on the spot. To go to a thread and back takes 0.1 ms on an idle machine and many
-# times that beside busy threads, and what the entries take is Python's time wherever it is spent.
+# times that beside busy threads, and what the rows take is Python's time wherever it is spent.
 QUICK = 0.001
-QUICK_EACH = 0.00005
+QUICK_EACH = 0.000015
 
 # After a write that was slow, so many go to a thread before the next trial; each trial that
 # fails doubles it. A checkpoint of the log is a lone slow write; a slow disk is slow every time.
@@ -36,9 +36,9 @@ class Pace:
             return False
         return True
 
-    def note(self, seconds: float, entries: int) -> None:
+    def note(self, seconds: float, rows: int) -> None:
         """Take in how long a write on the spot has taken."""
-        if seconds > QUICK + entries * QUICK_EACH:
+        if seconds > QUICK + rows * QUICK_EACH:
             self._in_threads = self._penalty
             self._penalty = min(_MOST, self._penalty * 2)
         else:
