@@ -67,7 +67,7 @@ def encode_json(value: Any) -> str:
 
 # What happens together has one instant, and the shortest text of a float takes long to be found:
 # half as long as all the rest of an event.
-_instant = lru_cache(maxsize=8, typed=True)(encode_json)
+_instant = lru_cache(maxsize=8)(encode_json)
 
 
 @attrs.frozen
