@@ -32,6 +32,7 @@ from page import Machine, page
 from rich.console import Console
 from running import (
     PEERS,
+    PEERS_REPEAT,
     CannotMeasure,
     Results,
     Runner,
@@ -47,9 +48,6 @@ from tables import figures, goals
 from workloads import VARIANTS, WORKLOADS, Variant
 
 RAW = "raw"
-
-# Some of them take minutes.
-PEERS_REPEAT = 3
 
 
 def _milliseconds(text: str) -> float:

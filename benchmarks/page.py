@@ -10,7 +10,7 @@ import memory
 import parts
 import scenarios
 import startup
-from running import PEERS, Results, Subject, own_subjects
+from running import PEERS, PEERS_REPEAT, Results, Subject, own_subjects
 from tables import Table, figures, goals
 from workloads import Variant, Workload
 
@@ -67,7 +67,8 @@ step takes in a large and in a small graph, and commits for each transaction.
 ## How it is measured
 
 - Each figure is the median of several processes, each of which does one workload once. All
-  subjects are measured before any is measured again, so that what else the machine does hits all.
+  subjects, on each disk and with each durability, are measured before any is measured again, so
+  that what else the machine does hits all. Of the goals, what all processes found is there, too.
 - Steps return `{"n": i}`. Reading a document or building a graph is not counted, nor is the start
   of the process (but for W6). Each process first executes a few small ones that are not counted.
 - CPU time is user and system time of the process in the measured part.
@@ -190,7 +191,7 @@ def _machine(machine: Machine) -> str:
         "System": machine.system,
         "One sync of the disk": f"{machine.sync:,.0f} µs (fdatasync of a WAL frame, median of 200)",
         "Python, SQLite, trio": f"{machine.python}, {machine.sqlite}, {machine.trio}",
-        "Processes for each median": f"{machine.repeat}",
+        "Processes for each median": f"{machine.repeat} (of peers at most {PEERS_REPEAT})",
         "Load in the minute before": f"{machine.load:.1f} on {machine.cores} cores",
     }
     if machine.slow_disk:

@@ -22,6 +22,8 @@ from workloads import WORKLOADS, Sizes, Workload
 
 HERE = Path(__file__).parent
 PEERS = ("dbos", "langgraph", "burr", "spiff")
+# How often they are measured at most: some take minutes.
+PEERS_REPEAT = 3
 TITLES = {
     "trioflow": "trioflow",
     "bare": "bare loop",
