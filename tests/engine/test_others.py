@@ -447,8 +447,8 @@ async def test_what_is_deleted_is_no_longer_left_alone(
             await engine.delete("x")
 
 
-async def test_siblings_of_a_child_that_lacks_an_action_do_not_crash(autojump_clock: Any) -> None:
-    """They are interrupted at each opening, as often as there is one."""
+async def test_siblings_of_a_child_that_lacks_an_action_do_not_begin(autojump_clock: Any) -> None:
+    """At no opening, as often as there is one."""
     parent = {
         "id": "parent",
         "steps": [
@@ -466,15 +466,13 @@ async def test_siblings_of_a_child_that_lacks_an_action_do_not_crash(autojump_cl
         async with open_engine(store, actions=[nap, waits], workflows=old) as engine:
             await engine.start(parent, execution_id="p")
             await trio.sleep(1)
+        before = [(await store.head(name), await store.read(name)) for name in ("p", "p:one")]
         for _ in range(4):
             async with open_engine(store, actions=nap, workflows=NAPS):
                 await trio.sleep(1)
-        kinds = {event.type for event in await store.read("p")}
-        head = await store.head("p")
+        after = [(await store.head(name), await store.read(name)) for name in ("p", "p:one")]
 
-    assert head is not None
-    assert "RUNNING" == head.status
-    assert not {"AttemptCrashed", "StepFailed"} & kinds
+    assert before == after
 
 
 @pytest.mark.parametrize("recover", (True, False))

@@ -17,7 +17,6 @@ from trioflow.engine import Percentiles, Requester, statistics_of
 from trioflow.engine import _logs as logs_module
 from trioflow.engine import _statistics as module
 from trioflow.engine._statistics import Counters, Durations
-from trioflow.errors import ExecutionNotFound
 from trioflow.stores import Head, MemoryStore, SqliteStore
 from trioflow.testing import open_engine
 
@@ -429,17 +428,22 @@ async def test_beside_a_running_engine(tmp_path: Path) -> None:
 async def test_of_a_store_from_which_somebody_deletes(
     autojump_clock: Any, actions: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What a page has ended with is gone, and the older ones are not."""
+
     class Store(MemoryStore):
-        async def heads(self, *, before: str | None = None, **conditions: Any) -> list[Head]:
-            if before is not None:
-                raise ExecutionNotFound(before)
-            return await super().heads(before=before, **conditions)
+        async def heads(self, **conditions: Any) -> list[Head]:
+            page = await super().heads(**conditions)
+            await self.delete("3")
+            return page
 
     monkeypatch.setattr(module, "_PAGE", 1)
     store = Store(clock=trio.current_time)
-    await store.commit(Head("x", "w", "COMPLETED", 1), [e.ExecutionCompleted(1, 5.0)])
+    async with open_engine(store, actions=actions) as engine:
+        for number in range(1, 5):
+            await engine.run(chain("a"), execution_id=str(number))
+    found = await statistics_of(store)
 
-    assert 1 == (await statistics_of(store)).events
+    assert (3, 0.0) == (found.workflows["chain"].completed, found.since)
 
 
 # ---- the other doors ----

@@ -80,6 +80,15 @@ def new_attempt(command: RunAttempt, now: Callable[[], float]) -> Attempt:
     return Attempt(command, scope, limit)  # type: ignore[arg-type]
 
 
+def unknown_secret(name: str) -> Failure:
+    """Return why an attempt cannot be called: a secret that there is not."""
+    return Failure(
+        "reference.missing",
+        f"${{secret.{name}}} has no value; bring it with open_engine(secrets=...), or "
+        f"on the command line with --secret {name}=env:VARIABLE",
+    )
+
+
 async def perform(
     attempt: Attempt,
     action: Action,
@@ -106,9 +115,12 @@ async def perform(
         # A copy in any case: what the action does to it, the next attempt must not see.
         parameters = reveal(command.parameters, secrets) if secrets else fresh(command.parameters)
     except MissingInputError as missing:
-        # It was there when the attempt queued, and has gone while it waited for its slot.
-        failure = Failure("reference.missing", str(missing), retryable=False)
-        return _ended_badly(attempt, failure, caller.now(), caller.jitter())
+        # It was there when the attempt queued, and has gone while it waited for its slot. Nothing
+        # was called, so this is not how an attempt fails: there is no fallback (R10).
+        if attempt.stop == "interrupt":
+            return f.AttemptLeft(caller.now(), *who)
+        name = missing.missing_var.removeprefix("secret.")
+        return f.AttemptRejected(caller.now(), *who, unknown_secret(name))
     try:
         with attempt.scope:
             output = await caller.call(action, parameters, context)

@@ -437,6 +437,8 @@ class Driver:
         if isinstance(error, TooLarge):
             self.too_large = error
         self._disowned = isinstance(error, Conflict)
+        if self._disowned:
+            self._engine.counters.lost(self.head.id)
         self._engine.logger.warning(
             "execution %s: %s; it is stopped here",
             self.head.id,
@@ -468,7 +470,14 @@ class Driver:
                     self._release(key)
             elif isinstance(
                 entry,
-                (f.Check, f.AttemptReturned, f.AttemptRaised, f.AttemptStopped, f.AttemptLeft),
+                (
+                    f.Check,
+                    f.AttemptRejected,
+                    f.AttemptReturned,
+                    f.AttemptRaised,
+                    f.AttemptStopped,
+                    f.AttemptLeft,
+                ),
             ):
                 left.append(entry)
         return [] if self._disowned else left

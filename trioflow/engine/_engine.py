@@ -7,6 +7,7 @@ import secrets as random_ids
 from collections.abc import (
     AsyncIterator,
     Callable,
+    Collection,
     Iterable,
     Mapping,
     Sequence,
@@ -34,10 +35,11 @@ from trioflow.engine._arguments import (
     check_labels,
     check_text,
 )
+from trioflow.engine._attempt import unknown_secret
 from trioflow.engine._child import Wish, request_for
 from trioflow.engine._driver import Driver
 from trioflow.engine._execution import Execution
-from trioflow.engine._finding import find_executions
+from trioflow.engine._finding import Pages, find_executions
 from trioflow.engine._inbox import EngineLeft, NotDriven, NotOurs
 from trioflow.engine._leaving import LEFT_WAITING, after_leaving
 from trioflow.engine._logs import log
@@ -299,7 +301,7 @@ class Engine:
         written like this. `label` are labels that all must be there. `created_before`,
         `created_after` and `ended_before` are instants, in seconds since the epoch; what is open
         has not ended before any. Raises `InvalidRequest` for what can find nothing, such as a
-        status that there is not.
+        status that there is not, and `ExecutionNotFound` for a `before` that is not there.
         """
         return await find_executions(
             self.store,
@@ -317,8 +319,9 @@ class Engine:
         """Return how things are going, in numbers, since the engine was opened.
 
         Counted is what this engine makes durable, and `running`, `waiting` and `open` include what
-        was in the store at its opening. What other engines do in a store that they share with this
-        one is not noticed; `statistics_of` counts what the store has.
+        was in the store at its opening, and what it has taken over since. What other engines do in
+        a store that they share with this one is not noticed; `statistics_of` counts what the store
+        has.
         """
         return self.counters.statistics(
             since=self._opened, slots=self.slots, slots_used=self.limiter.used
@@ -365,6 +368,22 @@ class Engine:
         if unknown:
             raise UnknownWorkflow(unknown)
 
+    async def check_family(self, machine: Machine) -> None:
+        """Check the workflow of an execution, and those that its open children have begun with.
+
+        These may be older than the documents that their names mean now. Raises as `check`.
+        """
+        self.check(machine.plan.workflow)
+        for child_id in machine.children():
+            events = await self.store.read(child_id)
+            # One that was to be started when its engine went away is not there yet.
+            if events:
+                child = self._workflow_of(events)
+                if child.plan.workflows:
+                    await self.check_family(self.machine(child.plan, events))
+                else:
+                    self.check(child)
+
     # ---- for executions and their drivers ----
 
     def now(self) -> float:
@@ -396,11 +415,7 @@ class Engine:
         """Return why an attempt cannot start: a secret that there is not."""
         for name in names:
             if self._secret(name) is None:
-                return e.Failure(
-                    "reference.missing",
-                    f"${{secret.{name}}} has no value; bring it with open_engine(secrets=...), or "
-                    f"on the command line with --secret {name}=env:VARIABLE",
-                )
+                return unknown_secret(name)
         return None
 
     def reveal_secrets(self, names: Sequence[str]) -> dict[str, Any]:
@@ -570,8 +585,10 @@ class Engine:
             await running.stopped.wait()
         if self._leaving.is_set():
             raise EngineLeft("the engine is being left; open one to continue")
-        self.check(execution._machine.plan.workflow)
-        head = await self._claim(execution.id) if claimed is None else claimed
+        if claimed is None:
+            await self.check_family(execution._machine)
+            claimed = await self._claim(execution.id)
+        head = claimed
         events = read
         if events is None or len(events) != head.seq:
             events, machine = await self.store.read(execution.id), None
@@ -600,7 +617,7 @@ class Engine:
             return head
         # Its whole family is claimed with it, and the first of it has to go on, too.
         found = None
-        for claimed in await self.store.claim(self.owner, ttl=self._lease, ids=[execution_id]):
+        for claimed in await self.claim([execution_id]):
             if claimed.id == execution_id:
                 found = claimed
             elif self.families_go_on and claimed.parent is None and claimed.id not in self._drivers:
@@ -616,9 +633,6 @@ class Engine:
             raise EngineLeft("the engine is not open")
         driver = Driver(self, execution._machine, execution._head, execution._publish)
         execution._driver, execution._too_large = driver, None
-        if execution._head.seq:
-            # Whoever looks it up gets the handle that is current.
-            self._executions[execution.id] = execution
         self._drivers[execution.id] = driver
         self._nursery.start_soon(self._drive_to_its_end, execution, driver)
         return driver
@@ -687,22 +701,32 @@ class Engine:
         return execution, False
 
     def _handle(self, head: Head, events: Sequence[e.Event]) -> Execution:
+        workflow = self._workflow_of(events)
+        execution = Execution(self, self.machine(workflow.plan, events), head)
+        self._executions[head.id] = execution
+        return execution
+
+    def _workflow_of(self, events: Sequence[e.Event]) -> Workflow:
         first = events[0]
         assert isinstance(first, e.ExecutionStarted)
         workflow = self._workflows.get(first.digest)
         if workflow is None:
             workflow = self._workflows[first.digest] = load_workflow(first.document)
-        execution = Execution(self, self.machine(workflow.plan, events), head)
-        self._executions[head.id] = execution
-        return execution
+        return workflow
 
     async def count_open(self) -> None:
         """Count the executions that are there already, before anything happens to them."""
-        before = None
-        while page := await self.store.heads(status=OPEN, before=before, limit=_PAGE):
-            for head in page:
-                self.counters.found_open(head.workflow, head.status)
-            before = page[-1].id
+        pages = Pages(self.store, _PAGE, status=OPEN)
+        while pages.more:
+            for head in await pages.next():
+                self.counters.found_open(head)
+
+    async def claim(self, ids: Collection[str]) -> list[Head]:
+        """Claim executions, each with its whole family, and return what this engine has got."""
+        claimed = await self.store.claim(self.owner, ttl=self._lease, limit=len(ids), ids=ids)
+        for head in claimed:
+            self.counters.taken_over(head)
+        return claimed
 
     async def delete(self, execution_id: str) -> None:
         """Delete an execution that has ended, with its children; not while it is looked up."""

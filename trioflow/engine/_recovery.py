@@ -167,7 +167,7 @@ class Recovery:
                     execution = self._engine._handle(head, events)
                     machine = execution._machine
                 try:
-                    self._engine.check(execution._machine.plan.workflow)
+                    await self._engine.check_family(execution._machine)
                 except (UnknownAction, UnknownWorkflow, DefinitionError) as error:
                     self._left_alone.add(head.id)
                     left.append(f"{head.id} ({error})")
@@ -175,9 +175,7 @@ class Recovery:
                     found[head.id] = _Found(execution, events, machine)
             if found:
                 # One commit for all of them; another engine may have been faster.
-                claimed = await self._engine.store.claim(
-                    self._engine.owner, ttl=self._engine._lease, limit=len(found), ids=found.keys()
-                )
+                claimed = await self._engine.claim(found.keys())
                 done = await self._recover_each(
                     [(head, found[head.id]) for head in claimed if head.id in found]
                 )

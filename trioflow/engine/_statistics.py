@@ -18,10 +18,10 @@ from typing import Any
 
 import attrs
 
-from trioflow.errors import ExecutionNotFound
+from trioflow.engine._finding import Pages
 from trioflow.kernel import _events as e
 from trioflow.kernel._states import PAUSED
-from trioflow.stores._protocol import Store
+from trioflow.stores._protocol import Head, Store
 
 # Ids and codes come from documents and actions, and some programs make them up as they go. Beyond
 # so many, all the others are one entry.
@@ -247,6 +247,10 @@ class _Track:
     # Codes of items that have failed without an attempt: their step may fail with the same.
     item_codes: set[tuple[str, str]] = attrs.field(factory=set)
 
+    @property
+    def is_paused(self) -> bool:
+        return self._since is None
+
     def take(self, event: e.Event) -> float | None:
         """Take in an event, and return how long what it ends was at work, in seconds."""
         self.seq = event.seq
@@ -343,6 +347,12 @@ class _Workflow:
     durations: Durations = attrs.field(factory=Durations)
     steps: dict[str, _Step] = attrs.field(factory=dict)
 
+    def count_open(self, number: int, *, waiting: bool) -> None:
+        if waiting:
+            self.waiting += number
+        else:
+            self.running += number
+
     def statistics(self) -> WorkflowStatistics:
         return WorkflowStatistics(
             started=self.started,
@@ -368,14 +378,31 @@ class Counters:
         self._tracks: dict[str, _Track] = {}
         self._workflows: dict[str, _Workflow] = {}
         self._steps = 0
+        # Open executions that are counted, and that this engine does not have (yet, or any more):
+        # by id, whether they are counted as waiting. About 110 bytes for each.
+        self._elsewhere: dict[str, bool] = {}
 
-    def found_open(self, workflow: str, status: str) -> None:
-        """Count an open execution that was there before."""
-        found = self._workflow(workflow)
-        if status == PAUSED:
-            found.waiting += 1
-        else:
-            found.running += 1
+    def found_open(self, head: Head) -> None:
+        """Count an open execution that this engine does not have, once, with its status of now."""
+        counted, waiting = self._elsewhere.get(head.id), head.status == PAUSED
+        self._elsewhere[head.id] = waiting
+        if counted is waiting:
+            return
+        found = self._workflow(head.workflow)
+        if counted is not None:
+            found.count_open(-1, waiting=counted)
+        found.count_open(1, waiting=waiting)
+
+    def taken_over(self, head: Head) -> None:
+        """Hear that an open execution is this engine's from now on."""
+        self.found_open(head)
+        del self._elsewhere[head.id]
+
+    def lost(self, execution_id: str) -> None:
+        """Hear that an execution that is under way is another engine's by now."""
+        track = self._tracks.get(execution_id)
+        if track is not None:
+            self._elsewhere[execution_id] = track.is_paused
 
     def remember(self, execution_id: str, events: Iterable[e.Event]) -> None:
         """Take in the history of an execution without counting it: it has happened before."""
@@ -541,21 +568,13 @@ async def statistics_of(
     """
     counters = Counters()
     since: float | None = None
-    before: str | None = None
+    pages = Pages(store, min(limit, _PAGE), workflow=workflow)
     left = limit
-    while left > 0:
-        most = min(left, _PAGE)
-        try:
-            page = await store.heads(workflow=workflow, before=before, limit=most)
-        except ExecutionNotFound:
-            # The last one of the page before was deleted meanwhile, and so were all older ones.
-            break
+    while left > 0 and pages.more:
+        page = (await pages.next())[:left]
         for head in page:
             counters.add(head.id, head.workflow, await store.read(head.id))
             counters.forget(head.id)
             since = head.created if since is None else min(since, head.created)
-        if len(page) < most:
-            break
         left -= len(page)
-        before = page[-1].id
     return counters.statistics(since=since)

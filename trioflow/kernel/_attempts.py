@@ -127,12 +127,16 @@ class Attempts(Core):
             self._start_attempt(*found)
 
     def _attempt_rejected(self, fact: f.AttemptRejected) -> None:
+        # A secret may go while the attempt waits for its slot, and is missed when it is called.
         found = self._awaited(fact.address, fact.attempt, QUEUED)
+        found = found or self._awaited(fact.address, fact.attempt)
         if found is None:
             return
         unit, series = found
         failure = attrs.evolve(fact.failure, step=fact.address.step)
-        if series.address.role == "compensate":
+        if series.stop is not None:
+            self._was_stopped(unit, series.stop, failure)
+        elif series.address.role == "compensate":
             self._cannot_undo(unit, failure)
         else:
             self._fail(unit, failure)
