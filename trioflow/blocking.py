@@ -265,6 +265,10 @@ def open_engine(store: str = "memory:", **options: Any) -> Iterator[Engine]:
 
     Leaving the block interrupts what runs, and waits until it has stopped. Calls that other
     threads have not finished by then are cancelled.
+
+    Not for the top level of a module that others import: it is not imported as long as that waits,
+    so an action that imports it waits for ever. One with ``isolation="process"`` in that module is
+    refused. Put it into a function, or under ``if __name__ == "__main__":``.
     """
     with anyio.from_thread.start_blocking_portal(backend="trio") as portal:
         held = HeldEngine(portal, partial(trio_engine.open_engine, store, **options))

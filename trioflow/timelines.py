@@ -8,16 +8,24 @@ change nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from trioflow import events as e
 from trioflow.definitions import Plan
 
+if TYPE_CHECKING:
+    from trioflow.engine import Snapshot
+    from trioflow.kernel._requests import Waiting
+
 __all__ = ["ENDED", "Attempt", "Gap", "Row", "Spell", "Timeline"]
 
 ENDED = frozenset({"COMPLETED", "FAILED", "SKIPPED", "CANCELLED"})
+
+# Of a PAUSED execution that lacks nothing more: whoever drives it next acts upon what has come.
+WAITS_FOR_ENGINE = "an engine with its actions"
+HAS_COME = "what it waited for has come, and none has acted upon it yet"
 
 
 @attrs.define(eq=False)
@@ -100,8 +108,10 @@ class Row:
     # What was undone, and what could not be and why: its items, or all of it (None).
     undone: list[int | None] = attrs.field(factory=list)
     not_undone: list[tuple[int | None, str]] = attrs.field(factory=list)
-    # While PAUSED: what it waits for, in words.
+    # While PAUSED: what it waits for, in words; and whether all of that is there already, though
+    # nobody has acted upon it yet. Only the engine knows that: see `Timeline.of`.
     waits: str = ""
+    has_come: bool = False
     wake: float | None = None
     spells: list[Spell] = attrs.field(factory=list)
 
@@ -123,6 +133,15 @@ class Row:
             which = "" if item is None else f"{_items([one for one, _ in self.not_undone])} "
             words.append(f"{which}could not be undone: {why}")
         return "; ".join(words)
+
+    @property
+    def waiting(self) -> str:
+        """What there is to say of its waiting while it is PAUSED, in words; else nothing."""
+        if not self.waits:
+            return ""
+        if self.has_come:
+            return f"waited for {self.waits}; it has come"
+        return f"waits for {self.waits}"
 
     @property
     def running(self) -> list[Attempt]:
@@ -169,6 +188,7 @@ class Timeline:
             for step in plan.steps
         }
         self.status = "PENDING"
+        self.execution_id = ""
         self.began_at = 0.0
         self.ended_at: float | None = None
         self.output: Any = None
@@ -176,10 +196,19 @@ class Timeline:
         # What somebody asked for, or what befell the whole: (instant, in words).
         self.notes: list[tuple[float, str]] = []
         self.gaps: list[Gap] = []
+        self._is_stopping = False
         # The last that its engine recorded, and when that was left.
         self._seen_at = 0.0
         self._last_at = 0.0
         self._left_at: float | None = None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Timeline:
+        """Arrange what somebody has seen, and note which steps wait for nothing any more."""
+        timeline = cls(snapshot.workflow.plan)
+        timeline.apply(snapshot.events)
+        timeline.compare(snapshot.waiting_for)
+        return timeline
 
     @property
     def ended(self) -> int:
@@ -196,6 +225,27 @@ class Timeline:
             self._look_for_gap(event)
             if (handler := _HANDLERS.get(type(event))) is not None:
                 handler(self, event)
+
+    def compare(self, waiting_for: Iterable[Waiting]) -> None:
+        """Note of every PAUSED step whether what it waits for has come (`Row.has_come`).
+
+        `waiting_for` is what the engine says of the execution as it is after these events: what
+        somebody has brought is not in it, even if nobody has acted upon it yet.
+        """
+        waiting = tuple(waiting_for)
+        for row in self.rows.values():
+            # While all is being stopped nothing is waited for, and nothing has come either.
+            row.has_come = (
+                row.status == "PAUSED"
+                and not self._is_stopping
+                and not any(self._waits(row, entry) for entry in waiting)
+            )
+
+    def _waits(self, row: Row, entry: Waiting) -> bool:
+        """Whether a step, one of its items, or a child of it waits for this."""
+        if entry.execution is not None:
+            return f"{entry.execution}:".startswith(f"{self.execution_id}:{row.id}:")
+        return entry.step is not None and f"{entry.step}[".startswith(f"{row.id}[")
 
     def last_instant(self, now: float | None = None) -> float:
         """Return where a picture ends: its end, else `now`, but not before the last event."""
@@ -248,6 +298,7 @@ class Timeline:
 
     def _execution_started(self, event: e.ExecutionStarted) -> None:
         self.status = "RUNNING"
+        self.execution_id = event.execution_id
         self.began_at = event.at
 
     def _execution_paused(self, event: e.ExecutionPaused) -> None:
@@ -265,6 +316,7 @@ class Timeline:
         self._note(event, self.status)
 
     def _stopping(self, event: e.StoppingStarted) -> None:
+        self._is_stopping = True
         why = event.cause if event.failure is None else str(event.failure)
         self._note(event, f"stopping: {why}")
 
@@ -312,6 +364,7 @@ class Timeline:
         if row.began_at is None:
             row.began_at = event.at
         row.failure = event.failure
+        row.has_come = False
         row.waits = {
             "inputs": ", ".join(event.inputs),
             "signal": f"signal {row.signal!r}",

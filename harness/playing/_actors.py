@@ -1,9 +1,9 @@
 """The actions of a scenario: each attempt does what its script says, and is noted.
 
-An action may be given for real. Then the script says how long an attempt takes at least, and the
-action what comes of it; what it did is remembered as a behaviour, so that it can be told again.
-Faults stay scripted: an attempt that is to raise, to hang or to return rubbish never gets as far
-as the real action.
+An action may be given for real, also one that hides a built-in one of the same name. Then the
+script says how long an attempt takes at least, and the action what comes of it; what it did is
+remembered as a behaviour, so that it can be told again. Faults stay scripted: an attempt that is to
+raise, to hang or to return rubbish never gets as far as the real action.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import trio
 
 import trioflow
 import trioflow.testing
+from harness._built_in import FAIL
 from harness._scenario import Behaviour, Hangs, Raises, Returns, Scenario, seconds_of
 from harness.oracle._world import SAME
 from harness.playing._stage import actions_of, name_of
@@ -80,6 +81,12 @@ class Actors:
     def _make(self, documents: Iterable[Mapping[str, Any]]) -> list[Any]:
         given, own = Registry(self.real, entry_points=False), set(names_of(self.real))
         names = dict.fromkeys(name for each in documents for name in actions_of(each))
+        if FAIL in names and FAIL in own and given.get(FAIL).function is not trioflow.actions.fail:
+            # Scenarios are told of the one that never returns, and this one would not be called.
+            raise trioflow.InvalidRequest(
+                f"an action of yours has the name {FAIL!r}, and the document calls it: scenarios "
+                f"take that for the built-in one, which never returns; give yours another name"
+            )
         # Those of entry points are only looked for where something is lacking: it takes long.
         there = set(Registry().with_entry_points().names) if self.scenario.lacks else set()
         return [
@@ -276,10 +283,14 @@ def names_of(real: Any) -> Iterator[str]:
         for each in real:
             yield from names_of(each)
     else:
-        # A module: what it has beside that which is built in.
-        yield from set(Registry(real, entry_points=False).names) - set(
-            Registry(entry_points=False).names
-        )
+        # A module: all that is its own. What is built in it may have imported.
+        given, built_in = (Registry(each, entry_points=False) for each in (real, ()))
+        for name in given.names:
+            is_own = name not in built_in or (
+                given.get(name).function is not built_in.get(name).function
+            )
+            if is_own:
+                yield name
 
 
 # A scripted action takes everything.

@@ -344,6 +344,50 @@ def test_a_main_module_without_its_guard(tmp_path, name, arguments):
     assert "xx" == (tmp_path / "starts").read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "files", "unfinished"),
+    (
+        ("blocking", {"shop.py": f"{SHOP}{WITHOUT_GUARD['blocking']}\n"}, "shop"),
+        pytest.param(
+            "run",
+            {"shop.py": f"{SHOP}{WITHOUT_GUARD['run']}\n"},
+            "shop",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "package",
+            {
+                "shop/sales.py": SHOP,
+                "shop/__init__.py": f"from shop.sales import *\n{WITHOUT_GUARD['blocking']}\n",
+            },
+            "shop",
+            marks=pytest.mark.slow,
+        ),
+    ),
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_module_that_is_still_imported(tmp_path, name, files, unfinished):
+    """Its import waits for the action, and to send that to a worker would wait for the import."""
+    for path, content in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(content)
+    (tmp_path / "main.py").write_text("import shop\n")
+
+    done = subprocess.run(
+        [sys.executable, "main.py"],
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+
+    assert 1 == done.returncode
+    assert f"is called while its module is imported (that of '{unfinished}' has not" in done.stderr
+    assert GUARD in done.stderr
+
+
 def test_with_its_guard_it_may_use_engines_in_the_worker(tmp_path):
     """What is refused is an engine at the import, and not one in the action."""
     (tmp_path / "shop.py").write_text(

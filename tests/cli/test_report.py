@@ -42,6 +42,23 @@ def test_the_command_on_it_names_the_store(do: Any) -> None:
     assert "trioflow signal one bell JSON --store sqlite:other.db" in page
 
 
+def test_what_has_come_and_the_command_that_goes_on(
+    do: Any, kitchen: str, store_document: Any
+) -> None:
+    """As `show` says it: whoever reads the page is not to bring the signal again."""
+    steps = [{"id": "bell", "type": "wait"}, {"id": "boil", "action": "kitchen.boil"}]
+    store_document("ring.json", {"id": "ring", "steps": steps})
+    do("run", "ring.json", "--actions", kitchen, "--id", "r", exits=3)
+    do("signal", "r", "bell", "1")
+    page = do("report", "r", "-o", "-").stdout
+
+    assert "an engine with its actions: what it waited for has come" in page
+    assert "trioflow resume r --actions MODULE-or-FILE" in page
+    assert "trioflow signal" not in page
+    assert "waited for signal &#x27;bell&#x27;; it has come" in page
+    assert "waits for signal" not in page
+
+
 def test_a_file_is_replaced_through_its_link(run_tea: Any, do: Any, here: Path) -> None:
     run_tea("--id", "one", exits=3)
     (here / "old.html").write_text("old")

@@ -927,6 +927,156 @@ def test_a_hyphen_in_a_condition_is_minus(condition, column, step, way_out):
         assert 4 == len(load_workflow({"id": "w", "steps": steps}).plan.steps)
 
 
+def hyphened(on_connection=None, on_step=None):
+    """A line of four steps, of which `a` leads to `b`, the last one."""
+    steps = [{**STEP, "id": name} for name in ("my-step", "a", "a-step", "b")]
+    steps[3]["condition"] = on_step
+    ends = (("a", "b"), ("my-step", "a-step"), ("a-step", "a"))
+    connections = [{"source": source, "target": target} for source, target in ends]
+    connections[0]["condition"] = on_connection
+    return {"id": "w", "steps": steps, "connections": connections}
+
+
+@pytest.mark.parametrize(
+    ("condition", "column", "way_out"),
+    (
+        ("exists(my-step.x)", 8, "my-step.x"),
+        ("not exists( my-step[0].x )", 13, "my-step[0].x"),
+        ("exists(steps.my-step.output)", 8, "steps.my-step.output"),
+        ("1 < 2 and exists(a-step)", 18, "a-step"),
+        ("exists(input.my-key)", 8, "input.my-key"),
+        ("exists(a.my-own-key)", 8, "a.my-own-key"),
+    ),
+    ids=str,
+)
+def test_a_hyphen_in_what_is_asked_for(condition, column, way_out):
+    """The same on a step, and on a connection, where a name may be a field."""
+    said = f"`-` is minus here; write `exists(${{{way_out}}})` (column {column} of {condition!r})"
+
+    assert [f"$.steps[3].condition: {said}"] == problems_of(hyphened(on_step=condition))
+    assert [f"$.connections[0].condition: {said}"] == problems_of(hyphened(condition))
+    written = condition.replace(condition[column - 1 :].split(")")[0], f"${{{way_out}}}")
+    assert 4 == len(load_workflow(hyphened(on_step=written)).plan.steps)
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    (
+        ("exists(my-stp.x)", "`my-stp` is neither a step nor `input`"),
+        ("exists(my - step)", "`exists` asks for a path"),
+        ("exists(a-step.x > 1)", "`exists` asks for a path"),
+        ("exists(1-2)", "`exists` asks for a path"),
+    ),
+    ids=str,
+)
+def test_what_is_asked_for_and_is_no_path_with_a_hyphen(condition, said):
+    problems = problems_of(hyphened(on_step=condition))
+
+    assert 1 == len(problems)
+    assert said in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("condition", "column", "step", "way_out"),
+    (
+        ("my-step.total > 1", 1, "my-step", "my-step.total"),
+        ("1 < my-step", 5, "my-step", "my-step"),
+        ("len(my-step.all[-1].x) > 1", 5, "my-step", "my-step.all[-1].x"),
+        ("a-step.x > 1", 1, "a-step", "a-step.x"),
+        ("total-my-step.x > 1", 7, "my-step", "my-step.x"),
+        ("5-my-step > 1", 3, "my-step", "my-step"),
+        ("my-step-total > 1", 1, "my-step", "my-step"),
+    ),
+    ids=str,
+)
+def test_a_hyphen_on_a_connection_is_minus(condition, column, step, way_out):
+    """Though each part may be a field of the source."""
+    said = f"$.connections[0].condition: `-` is minus here; the step `{step}` is named"
+    end = "; to subtract, write blanks around the `-`"
+
+    assert [f"{said} `${{{way_out}}}`{end} (column {column} of {condition!r})"] == problems_of(
+        hyphened(condition)
+    )
+    assert 4 == len(load_workflow(hyphened(condition.replace("-", " - "))).plan.steps)
+
+
+def test_a_hyphen_behind_steps_is_no_difference():
+    condition = "steps.my-step.status == 'FAILED'"
+
+    said = "$.connections[0].condition: `-` is minus here; the step `my-step` is named"
+
+    assert [f'{said} `${{steps.my-step.status}}` (column 1 of "{condition}")'] == problems_of(
+        hyphened(condition)
+    )
+
+
+@pytest.mark.parametrize(
+    "condition",
+    (
+        "my - step.total > 1",
+        "net-tax > 1",
+        "input.my-step > 1",
+        "a.my-step > 1",
+        "my-2 > 1",
+        "${my-step.total} > 1",
+        "${my}-step > 1",
+        "${my-step.x}-step > 1",
+        "total-${my-step.x} > 1",
+        "total == 'my-step'",
+        "a-a > 1",
+    ),
+    ids=str,
+)
+def test_a_difference_on_a_connection(condition):
+    (connection, *_) = load_workflow(hyphened(condition)).plan.connections
+
+    assert condition == connection.condition.text
+
+
+@pytest.mark.parametrize(
+    ("schema", "condition"),
+    (
+        ({"properties": {"my": {}, "step": {}}}, "my-step > 1"),
+        ({"properties": {"my": {}}, "required": ["step"]}, "my-step.total > 1"),
+        ({"allOf": [{"required": ["my"]}], "anyOf": [{"required": ["step"]}]}, "my-step > 1"),
+        ({"$ref": "#/$defs/x", "$defs": {"x": {"required": ["my", "step"]}}}, "my-step > 1"),
+        ({"properties": {"my": {}, "step": {}}}, "my-step-total > 1"),
+        # There is a step `a`.
+        ({"properties": {"step": {}}}, "a-step > 1"),
+    ),
+    ids=str,
+)
+def test_a_difference_of_fields_that_are_known(schema, condition):
+    document = hyphened(condition)
+    document["steps"][1]["output_schema"] = schema
+
+    assert 4 == len(load_workflow(document).plan.steps)
+    # Then it is the schema of an item.
+    document["steps"][1]["for_each"] = {"items": [1]}
+    (said,) = problems_of(document)
+    assert "`-` is minus here" in said
+
+
+def test_a_difference_of_which_only_one_field_is_known():
+    document = hyphened("my-step > 1")
+    document["steps"][1]["output_schema"] = {"properties": {"my": {}}}
+
+    assert 1 == len(problems_of(document))
+
+
+@pytest.mark.parametrize("condition", ("input.my-own-key > 1", "1 < a.my-own-key"), ids=str)
+def test_a_field_with_a_hyphen(condition):
+    path = condition.removesuffix(" > 1").removeprefix("1 < ")
+    column = condition.index(path) + 1
+    (said, *more) = dict.fromkeys(problems_of(hyphened(on_step=condition)))
+
+    assert (
+        f"$.steps[3].condition: `-` is minus here; a field with a hyphen is named `${{{path}}}` "
+        f"(column {column} of {condition!r})"
+    ) == said
+    assert [] == more
+
+
 def test_a_hyphen_where_no_step_has_one():
     steps = [STEP, {**STEP, "id": "b", "condition": "a-stop.x > 1"}]
     (said,) = problems_of({"id": "w", "steps": steps})

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import trioflow
 from harness import Raises, Returns, Scenario
 from harness._built_in import BUILT_IN, raised_by
 from harness.families._plan import Plan
+from harness.playing import check_real
 from harness.playing._actors import Actors
 from harness.reports._certain import surely_unreached
 from harness.reports._entries import played
@@ -214,6 +216,63 @@ def test_what_a_package_brings_is_not_called_either(monkeypatch: pytest.MonkeyPa
 
     (only,) = Actors(scenario).actions([document])
     assert "shop.pay" == action_of(only).name
+
+
+# ---- one of somebody's own, of the same name ----
+
+
+async def _own(**parameters: Any) -> dict[str, Any]:
+    return {"own": parameters}
+
+
+def _module(**functions: Any) -> ModuleType:
+    module = ModuleType("shop")
+    vars(module).update(functions)
+    return module
+
+
+def _as_function(name: str) -> Any:
+    return [trioflow.action(name)(_own)]
+
+
+def _as_module(name: str) -> Any:
+    return [_module(own=trioflow.action(name)(_own))]
+
+
+@pytest.mark.usefixtures("nothing_real")
+@pytest.mark.parametrize("give", (_as_function, _as_module), ids=lambda each: each.__name__)
+@pytest.mark.parametrize("name", sorted(BUILT_IN - {"fail"}))
+def test_an_action_that_hides_a_built_in_one_is_called(name: str, give: Any) -> None:
+    """However it is given, as the engine does it."""
+    document = steps(step("only", name, **CALLS[name]))
+    observed = check_real(Scenario(document), give(name))
+
+    assert {"own": CALLS[name]["parameters"]} == observed.phases[-1].outputs["only"]
+
+
+@pytest.mark.usefixtures("nothing_real")
+def test_what_a_module_has_imported_is_played() -> None:
+    """A built-in action that stands in somebody's module is not theirs."""
+    module = _module(http_request=trioflow.actions.http_request, pay=trioflow.action("pay")(_own))
+    document = steps(step("ask", "http.request", **CALLS["http.request"]), step("pay", "pay"))
+    observed = check_real(Scenario(document), [module])
+
+    assert [("pay", 1)] == list(observed.behaviours)
+
+
+@pytest.mark.parametrize("give", (_as_function, _as_module), ids=lambda each: each.__name__)
+def test_one_that_hides_fail_is_refused(give: Any) -> None:
+    """Or its document would be told of as if the built-in one were called."""
+    document = steps(step("only", "fail"), step("after"))
+
+    with pytest.raises(trioflow.InvalidRequest, match="an action of yours has the name 'fail'"):
+        harness.check(Scenario(document), actions=give("fail"))
+
+
+def test_the_built_in_fail_may_be_given_and_one_that_is_not_called_too() -> None:
+    for given in ([fail], [_module(fail=fail, own=trioflow.action("own")(_own))]):
+        harness.check(Scenario(steps(step("only", "fail"))), actions=given)
+    harness.check(Scenario(steps(step("only", "set"))), actions=_as_module("fail"))
 
 
 # ---- `fail` never returns ----

@@ -10,11 +10,12 @@ import pytest
 import trio
 
 import trioflow
-from trioflow.engine import Snapshot, look
+from trioflow.engine import Requester, Snapshot, look
 from trioflow.stores import MemoryStore
 from trioflow.testing import open_engine
 
 Act = Callable[[trioflow.Execution], Awaitable[None]]
+Ask = Callable[[Callable[[str], Requester]], Awaitable[None]]
 Played = Callable[..., Awaitable[Snapshot]]
 
 
@@ -45,11 +46,13 @@ async def play(
     secrets: Mapping[str, Any] | None = None,
     leave_after: float | None = None,
     away: float = 0.0,
+    ask: Ask | None = None,
     see: str = "one",
 ) -> Snapshot:
     """Execute a workflow and look at it (or at `see`); `act` is what is done to it.
 
-    With `leave_after` (seconds) its engine is left then, for `away` seconds.
+    With `leave_after` (seconds) its engine is left then, for `away` seconds. `ask` leaves requests
+    in the store when no engine has it any more, so that nobody acts upon them.
     """
     store = MemoryStore(clock=trio.current_time)
     options: dict[str, Any] = {
@@ -68,6 +71,8 @@ async def play(
             await trio.sleep(away)
             async with open_engine(store, **options) as engine:
                 await _quietly(act, await engine.execution("one"))
+        if ask is not None:
+            await ask(lambda name: Requester(store, name, clock=trio.current_time))
         return await look(store, see)
 
 

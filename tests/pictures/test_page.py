@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ from tests.pictures.conftest import Played
 from tests.pictures.looking import Page, page, steps
 from tests.pictures.test_timeline import crashed
 from trioflow import ActionCall, Connection, Retry, Step, Workflow
+from trioflow.engine import Requester
 from trioflow.events import Failure
 from trioflow.pictures import execution_html, graph_svg, outcome
 from trioflow.pictures._html import tag
@@ -210,6 +212,50 @@ async def test_what_is_waited_for_and_how_to_bring_it(
     assert "trioflow signal one bell JSON" in found.said("pre")
     assert "1 min 30 s, as of" in found.text()
     assert "Errors" not in found.said("h2")
+
+
+async def _until_paused(execution: trioflow.Execution) -> None:
+    await execution.wait_paused()
+
+
+async def test_what_was_waited_for_has_come(
+    played: Played, autojump_clock: trio.testing.MockClock
+) -> None:
+    """In all that the page says of the step, and of the whole: nobody is to bring it again."""
+
+    async def ring(ask: Callable[[str], Requester]) -> None:
+        await ask("one").signal("bell", 1)
+
+    workflow = Workflow("wait", [Step("bell", type="wait"), _give("after", 1)])
+    snapshot = await played(workflow, _until_paused, ask=ring)
+    html = execution_html(snapshot, commands=["trioflow resume one"])
+    found = page(html)
+
+    assert "PAUSED" == snapshot.status
+    (waits,) = [each for each in found.said("li") if "engine" in each]
+    assert (
+        "an engine with its actions: what it waited for has come, and none has acted upon it yet"
+        == waits
+    )
+    assert "trioflow resume one" in found.said("pre")
+    assert "waited for signal 'bell'; it has come" in found.said("p")
+    assert 3 == found.text().count("waited for signal 'bell'; it has come")
+    assert "waits for signal" not in found.text()
+
+
+async def test_what_waits_for_something_else_is_told_apart(
+    played: Played, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def ring(ask: Callable[[str], Requester]) -> None:
+        await ask("one").signal("bell", 1)
+
+    steps = [Step(name, type="wait", sequence_order=1) for name in ("bell", "knock")]
+    snapshot = await played(Workflow("wait", steps), _until_paused, ask=ring)
+    found = page(execution_html(snapshot))
+
+    assert "signal 'knock' (step 'knock')" in found.said("li")
+    assert "waited for signal 'bell'; it has come" in found.said("p")
+    assert "waits for signal 'knock'" in found.said("p")
 
 
 async def test_failures_that_stopped_nothing(

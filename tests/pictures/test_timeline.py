@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +14,7 @@ import trioflow
 from tests.pictures.conftest import Played
 from tests.pictures.looking import SVG, groups, read, steps
 from trioflow import ActionCall, ForEach, Retry, Step, Workflow
-from trioflow.events import AttemptCrashed, Event
+from trioflow.events import AttemptCrashed, Event, StepPaused, StepRetried, StoppingStarted
 from trioflow.pictures import timeline_svg, timeline_text
 from trioflow.pictures._scale import Scale, moment
 from trioflow.timelines import Gap, Timeline
@@ -331,6 +332,153 @@ async def test_what_has_not_ended_goes_on_until_now(
 
 def test_nothing_is_drawn_of_nothing() -> None:
     assert ["first", "nap", "bell", "last"] == list(steps(timeline_svg(LONG, [])))
+
+
+# ---- what is waited for, and what of it has come ----
+
+ASKED = Retry(max_attempts=1, on_exhausted="pause")
+BOTH = [Step(name, type="wait", sequence_order=1) for name in ("bell", "door")]
+CHILD = Workflow("child", BOTH)
+WAITING = Workflow(
+    "waiting",
+    [
+        Step("call", type="wait", sequence_order=1),
+        Step("given", "give", parameters={"value": "${input.a} ${input.b}"}, sequence_order=1),
+        _work("asked", fails=1, retry=ASKED, sequence_order=1),
+        _work("items", fails=1, retry=ASKED, for_each=ForEach([1, 2]), sequence_order=1),
+        Step("kid", type="workflow", workflow="child", sequence_order=1),
+        Step("kid2", type="workflow", workflow="child", sequence_order=1),
+        Step("kids", type="workflow", workflow="child", for_each=ForEach([1]), sequence_order=1),
+    ],
+)
+# For each step the requests that bring all that it waits for: to which execution, and what.
+BROUGHT: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
+    "call": (("one", {"signal": "call"}),),
+    "given": (("one", {"input": {"a": 1}}), ("one", {"input": {"b": 1}})),
+    "asked": (("one", {"decisions": {"asked": "retry"}}),),
+    "items": tuple(("one", {"decisions": {f"items[{at}]": "retry"}}) for at in (0, 1)),
+    "kid": (("one:kid", {"signal": "bell"}), ("one:kid", {"signal": "door"})),
+    "kids": (("one:kids:0", {"signal": "bell"}), ("one:kids:0", {"signal": "door"})),
+}
+
+
+async def _until_all_wait(execution: trioflow.Execution) -> None:
+    await execution.wait_paused()
+
+
+def _asking(requests: Any) -> Any:
+    async def ask(requester: Any) -> None:
+        for execution, what in requests:
+            if "signal" in what:
+                await requester(execution).signal(what["signal"])
+            else:
+                await requester(execution).resume(**what)
+
+    return ask
+
+
+async def _waiting(played: Played, *requests: Any) -> Any:
+    return await played(WAITING, _until_all_wait, children=(CHILD,), ask=_asking(requests))
+
+
+@pytest.mark.parametrize("step", BROUGHT, ids=str)
+async def test_a_step_waits_until_all_of_it_has_come(
+    step: str, played: Played, autojump_clock: trio.testing.MockClock
+) -> None:
+    """And no other step waits less for that."""
+    requests = BROUGHT[step]
+    almost = Timeline.of(await _waiting(played, *requests[:-1]))
+    found = Timeline.of(await _waiting(played, *requests))
+
+    assert {"PAUSED"} == {row.status for row in found.rows.values()}
+    assert [] == [row.id for row in almost.rows.values() if row.has_come]
+    assert [step] == [row.id for row in found.rows.values() if row.has_come]
+    row = found.rows[step]
+    assert f"waits for {row.waits}" == almost.rows[step].waiting
+    assert f"waited for {row.waits}; it has come" == row.waiting
+
+
+async def test_a_picture_says_what_has_come(
+    played: Played, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Of the row, of its bar and in it, if it is told what is still waited for."""
+    snapshot = await _waiting(played, *BROUGHT["call"])
+    told = unescape(timeline_svg(WAITING, snapshot.events, waiting_for=snapshot.waiting_for))
+    untold = timeline_svg(WAITING, snapshot.events)
+
+    assert 3 == told.count("waited for signal 'call'; it has come")
+    assert "waits for signal 'call'" not in told
+    assert "waits for a decision" in told
+    assert "it has come" not in untold
+
+
+async def test_what_is_over_was_waited_for(
+    played: Played, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The bar of an earlier wait keeps its words, whatever the step waits for now."""
+    twice = Workflow("twice", [_work("asked", fails=2, retry=ASKED)])
+
+    async def act(execution: trioflow.Execution) -> None:
+        await execution.wait_paused()
+        await execution.resume(decisions={"asked": "retry"})
+        await execution.wait_paused()
+
+    requests = _asking([("one", {"decisions": {"asked": "retry"}})])
+    snapshot = await played(twice, act, ask=requests)
+    spells = groups(
+        timeline_svg(twice, snapshot.events, waiting_for=snapshot.waiting_for), "data-spell"
+    )
+
+    assert ["waits for a decision, 0 ms", "waited for a decision; it has come, 0 ms"] == [
+        each.title for each in spells
+    ]
+
+
+async def test_nothing_has_come_while_all_is_stopped(
+    played: Played, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A step is PAUSED with its child until that has ended, but nobody is to bring anything."""
+    workflow = Workflow("family", [Step("kid", type="workflow", workflow="child")])
+
+    async def ask(requester: Any) -> None:
+        await requester("one").cancel()
+
+    async def act(execution: trioflow.Execution) -> None:
+        await execution.wait_paused()
+
+    snapshot = await played(workflow, act, children=(CHILD,), ask=ask)
+    stopping = StoppingStarted(snapshot.events[-1].seq + 1, snapshot.events[-1].at, "cancel")
+    found = Timeline.of(attrs.evolve(snapshot, events=(*snapshot.events, stopping), waiting_for=()))
+
+    assert ("PAUSED", False) == (found.rows["kid"].status, found.rows["kid"].has_come)
+
+
+async def test_who_waits_again_has_got_nothing_yet(
+    played: Played, autojump_clock: trio.testing.MockClock
+) -> None:
+    snapshot = await _waiting(played, *BROUGHT["asked"])
+    found = Timeline.of(snapshot)
+    last = snapshot.events[-1]
+    found.apply([StepRetried(last.seq + 1, last.at, "asked")])
+    found.apply([StepPaused(last.seq + 2, last.at, "asked", "decision")])
+
+    assert "waits for a decision" == found.rows["asked"].waiting
+
+
+async def test_a_connection_waits_for_itself(
+    played: Played, autojump_clock: trio.testing.MockClock
+) -> None:
+    """What it lacks, no step waits for."""
+    document = Workflow(
+        "after",
+        [Step("bell", type="wait"), _work("a"), _work("b")],
+        [trioflow.Connection("a", "b", condition="input.x > 1")],
+    )
+    requests = _asking([("one", {"signal": "bell"})])
+    snapshot = await played(document, _until_all_wait, ask=requests)
+
+    assert ["a->b"] == [entry.connection for entry in snapshot.waiting_for]
+    assert Timeline.of(snapshot).rows["bell"].has_come
 
 
 # ---- in text ----

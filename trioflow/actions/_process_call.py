@@ -82,6 +82,14 @@ def _request(action: Action, arguments: Mapping[str, Any]) -> bytes:
     main_module = None
     if function.__module__ == "__main__":
         main_module = _main_module(action.name)
+    elif (unfinished := _being_imported(function.__module__)) is not None:
+        # To pickle the function would wait for the import, and that perhaps waits for this call.
+        raise StepError(
+            f"action {action.name!r} is called while its module is imported (that of "
+            f"{unfinished!r} has not ended), and a worker process would import it again: what a "
+            f'module does when it is started belongs under `if __name__ == "__main__":`',
+            retryable=False,
+        )
     try:
         call = pickle.dumps((function, dict(arguments)))
     except (pickle.PicklingError, TypeError, AttributeError) as error:
@@ -91,6 +99,18 @@ def _request(action: Action, arguments: Mapping[str, Any]) -> bytes:
         ) from error
     content = pickle.dumps((sys.path, main_module, call))
     return _worker.LENGTH.pack(len(content)) + content
+
+
+def _being_imported(name: str) -> str | None:
+    """Return the module, or the package around it, whose import has begun and not ended."""
+    parts = name.split(".")
+    for number in range(1, len(parts) + 1):
+        found = ".".join(parts[:number])
+        # There is nothing public to ask; where Python has no such thing any more nothing is said.
+        spec = getattr(sys.modules.get(found), "__spec__", None)
+        if getattr(spec, "_initializing", False):
+            return found
+    return None
 
 
 def _main_module(action_name: str) -> tuple[str | None, str]:

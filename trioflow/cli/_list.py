@@ -11,7 +11,7 @@ from trioflow.cli._completing import any_execution, workflow_ids
 from trioflow.cli._options import json_option, store_option, store_to_read
 from trioflow.cli._run import parse_labels
 from trioflow.cli._text import duration, instant, plain
-from trioflow.cli._words import WAITS_FOR_ENGINE
+from trioflow.timelines import WAITS_FOR_ENGINE
 
 if TYPE_CHECKING:
     from trioflow.cli._output import Screen

@@ -35,7 +35,7 @@ def report_command(execution_id: str, path: str, store: str) -> None:
     """
     import trio
 
-    from trioflow.cli._words import answers
+    from trioflow.cli._words import answers, resuming
     from trioflow.engine import look
     from trioflow.pictures import execution_html
 
@@ -45,11 +45,10 @@ def report_command(execution_id: str, path: str, store: str) -> None:
 
     snapshot = trio.run(read)
     options = [] if store == DEFAULT_STORE else ["--store", store]
-    page = execution_html(
-        snapshot,
-        now=time.time(),
-        commands=answers(snapshot.id, snapshot.waiting_for, options),
-    )
+    commands = answers(snapshot.id, snapshot.waiting_for, options)
+    if snapshot.status == "PAUSED" and not snapshot.waiting_for:
+        commands = [resuming(snapshot, options)]
+    page = execution_html(snapshot, now=time.time(), commands=commands)
     write_file(path, page.encode())
     if path != "-":
         say(f"{snapshot.id} is {snapshot.status}; written to {path}")

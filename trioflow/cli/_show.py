@@ -13,17 +13,15 @@ from trioflow.cli._options import Job, json_option, store_option, store_to_read
 from trioflow.cli._output import STYLES, Screen
 from trioflow.cli._text import count, duration, inline, instant, pairs, pretty, shorten, since
 from trioflow.cli._words import (
-    WAITS_FOR_ENGINE,
     answers,
     attempt_words,
     failure_tree,
-    has_come,
     resuming,
     step_words,
     tally,
     waiting_words,
 )
-from trioflow.timelines import ENDED, Attempt, Row, Timeline
+from trioflow.timelines import ENDED, HAS_COME, WAITS_FOR_ENGINE, Attempt, Row, Timeline
 
 if TYPE_CHECKING:
     from trioflow.definitions import PlannedConnection
@@ -70,8 +68,7 @@ def show_command(execution_id: str, only_times: bool, store: str, as_json: bool)
             return await look(opened, execution_id)
 
     snapshot = trio.run(read)
-    timeline = Timeline(snapshot.workflow.plan)
-    timeline.apply(snapshot.events)
+    timeline = Timeline.of(snapshot)
     if as_json:
         print_json(to_json(snapshot, timeline))
     elif only_times:
@@ -164,8 +161,7 @@ class _Page:
             return
         self._title("Waits for")
         if not waiting:
-            why = "what it waited for has come, and none has acted upon it yet"
-            self._screen.line(f"  {WAITS_FOR_ENGINE}: {why}")
+            self._screen.line(f"  {WAITS_FOR_ENGINE}: {HAS_COME}")
             return
         for entry in waiting:
             self._screen.line(f"  {waiting_words(entry)}")
@@ -229,8 +225,8 @@ class _Page:
             child = f"child {row.child}" if row.child else ""
             late = "late" if row.late else ""
             return ", ".join(filter(None, [by, items, child, late, row.undo]))
-        if has_come(row, self._snapshot):
-            return f"waited for {row.waits}; it has come"
+        if row.has_come:
+            return row.waiting
         last = row.attempts[-1] if row.attempts else None
         if row.status == "RUNNING" and last is not None and row.items is None:
             return ""
@@ -384,7 +380,7 @@ def _step_to_json(row: Row, snapshot: Snapshot) -> dict[str, Any]:
     if row.failure is not None:
         found["error"] = row.failure.to_json()
     keys = ["reason", "items", "child", "undo"]
-    for key in keys if has_come(row, snapshot) else ["waits", *keys]:
+    for key in keys if row.has_come else ["waits", *keys]:
         if value := getattr(row, key):
             found[key] = value
     return found

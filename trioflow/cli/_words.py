@@ -57,7 +57,7 @@ def step_words(row: Row, now: float, max_attempts: int = 1) -> str:
         case "SKIPPED":
             return row.reason
         case "PAUSED":
-            words = f"waits for {row.waits}"
+            words = row.waiting
             return words if row.failure is None else f"{words}: {failure_words(row.failure)}"
         case "RUNNING":
             return _running(row, now, max_attempts)
@@ -141,21 +141,6 @@ def waiting_words(entry: Any) -> str:
         words += "; retry, failed or completed:=JSON"
     about = schema_words(entry.schema)
     return f"{words}: {about}" if about else words
-
-
-# Of a PAUSED execution that lacks nothing more: whoever drives it next acts upon what has come.
-WAITS_FOR_ENGINE = "an engine with its actions"
-
-
-def has_come(row: Row, snapshot: Snapshot) -> bool:
-    """Whether all that a PAUSED step waits for is there, though nobody has acted upon it yet."""
-    child = f"{snapshot.id}:{row.id}"
-    return row.status == "PAUSED" and not any(
-        f"{entry.step}[".startswith(f"{row.id}[")
-        if entry.execution is None
-        else f"{entry.execution}:".startswith(f"{child}:")
-        for entry in snapshot.waiting_for
-    )
 
 
 def schema_words(schema: Mapping[str, Any] | None) -> str:

@@ -6,7 +6,7 @@ document what it was given.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -15,7 +15,7 @@ from trioflow.definitions._expressions import Condition
 from trioflow.definitions._faults import Faults, at, kind, shown
 from trioflow.definitions._fields import CONNECTION_FIELDS, read_fields
 from trioflow.definitions._graph import Links, SurelyEnded
-from trioflow.definitions._knowledge import can_have
+from trioflow.definitions._knowledge import can_have, names_in
 from trioflow.definitions._parts import Connection, Step
 from trioflow.definitions._references import Template
 from trioflow.definitions._schemas import Schema
@@ -176,9 +176,21 @@ class _Check:
             fields["id"] = self._new_id(source, target)
         connection = Connection(**fields)
         condition = self._compiler.condition(
-            connection.condition, at(path, "condition"), source=connection.source
+            connection.condition,
+            at(path, "condition"),
+            source=connection.source,
+            fields=self._fields_of(source) if "-" in (connection.condition or "") else (),
         )
         return CompiledConnection(connection, path, source, target, condition)
+
+    def _fields_of(self, source: int) -> Collection[str]:
+        """Return the names of fields that the output of a step is said to have."""
+        compiled = self._steps[source]
+        schema = compiled.output_schema or compiled.payload_schema
+        # With `for_each` the schema is that of one item's output.
+        if schema is None or compiled.step.for_each is not None:
+            return ()
+        return names_in(schema.document)
 
     def _known(self, name: str, path: str) -> int | None:
         if name in self._index:

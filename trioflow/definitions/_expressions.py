@@ -43,6 +43,7 @@ class Condition:
         steps: Collection[str] = (),
         item_name: str | None = None,
         items: Mapping[str, str] | None = None,
+        fields: Collection[str] = (),
     ) -> Condition:
         """Parse a condition; raises `ExpressionError` for its first fault.
 
@@ -50,10 +51,12 @@ class Condition:
         id (`steps`) nor a root is a field of its output. `item_name` is what an item is called
         inside ``for_each``; `items`, for messages, what it is called elsewhere, and in which step.
         None and an empty text are true.
+
+        ``net-tax`` is a fault if there is a step of that name, unless `net` and `tax` are among
+        the `fields` that the output of `source` is known to have; ``net - tax`` never is.
         """
-        text, tree, problems = _read(
-            text, names(steps, source, item_name, items=items, compares=True)
-        )
+        known = names(steps, source, item_name, items=items, compares=True, fields=fields)
+        text, tree, problems = _read(text, known)
         if problems:
             raise problems[0]
         return cls(text, tree, run=compile_tree(tree, text))
@@ -66,13 +69,15 @@ class Condition:
         steps: Collection[str] = (),
         item_name: str | None = None,
         items: Mapping[str, str] | None = None,
+        fields: Collection[str] = (),
     ) -> list[ExpressionError]:
         """Return every fault: all names that mean nothing, or what the text breaks off at.
 
         An empty list means that `parse` succeeds.
         """
+        known = names(steps, source, item_name, items=items, compares=True, fields=fields)
         try:
-            return _read(text, names(steps, source, item_name, items=items, compares=True))[2]
+            return _read(text, known)[2]
         except ExpressionError as problem:
             return [problem]
 

@@ -1,4 +1,4 @@
-"""What a JSON Schema rules out: whether there can be a value at a path."""
+"""What a JSON Schema says of the values at paths: what is ruled out, and what is named."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def can_have(schema: Mapping[str, Any], path: _Path) -> bool:
     Careful: it says no only if that is certain, so what it does not understand it allows.
     """
     return _Reader(schema).can_have(schema, path)
+
+
+def names_in(schema: Mapping[str, Any]) -> frozenset[str]:
+    """Return the keys that the (checked) schema names of an object that fits it."""
+    return frozenset(_Reader(schema).names(schema))
 
 
 class _Reader:
@@ -43,6 +48,15 @@ class _Reader:
             and ("enum" not in schema or any(_has(value, path) for value in schema["enum"]))
             and (self._in_object(schema, path) or self._in_list(schema, path))
         )
+
+    def names(self, schema: object) -> Iterator[str]:
+        self._left -= 1
+        if self._left < 0 or not isinstance(schema, Mapping):
+            return
+        yield from schema.get("properties", ())
+        yield from schema.get("required", ())
+        for each in (*self._all_of(schema), *schema.get("anyOf", ()), *schema.get("oneOf", ())):
+            yield from self.names(each)
 
     def _all_of(self, schema: Mapping[str, Any]) -> Iterator[object]:
         yield from schema.get("allOf", ())

@@ -10,6 +10,7 @@ import attrs
 
 from trioflow.definitions._lexer import (
     CONSTANTS,
+    REFERENCE,
     WORDS,
     Token,
     shortened,
@@ -208,10 +209,27 @@ class _Parser:
             )
         self._next()
         argument = self._nested(opening, OR)
+        closing = self._token
         self._close(opening)
         if name == "len":
             return self._postfix(Length(argument, token.column), token)
+        if isinstance(argument, Arithmetic) and not isinstance(argument.first, Constant):
+            self._refuse_minus_in_path(self._text[opening.end : closing.start], opening.end)
         return self._postfix(Exists(self._asked(argument, token), token.column), token)
+
+    def _refuse_minus_in_path(self, written: str, start: int) -> None:
+        """Raise what to write if ``exists`` was given a path with a hyphen, but without ``${}``."""
+        start += len(written) - len(written.lstrip())
+        written = written.strip()
+        if REFERENCE.fullmatch(f"${{{written}}}") is None:
+            return
+        first, segments, _ = split_path(self._text, written, start)
+        # Or the path means nothing with its hyphen either.
+        where = self._text, start + 1
+        self._names.refer(first, segments, text=written, where=where)
+        raise ExpressionError(
+            f"`-` is minus here; write `exists(${{{shortened(written)}}})`", *where
+        )
 
     def _asked(self, argument: Node, token: Token) -> Reference | Lookup:
         path = argument.base if isinstance(argument, Lookup) else argument

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Collection, Container, Mapping
 from typing import NoReturn, cast
 
 import attrs
 
+from trioflow.definitions._hyphens import Hyphened, find_hyphened, find_hyphened_field
 from trioflow.definitions._lexer import join_path, shortened
 from trioflow.errors import ExpressionError
 
@@ -21,13 +21,6 @@ _ROOTS = ("input", "steps", "execution", "workflow", "item", "item_index", "secr
 # Comparing an unknown name with all names takes a millisecond for some hundred of them: nothing
 # for one typing mistake, but a document may consist of mistakes.
 _MOST_NAMES_TO_COMPARE = 300
-
-_IN_ID = re.compile(r"[A-Za-z0-9_-]")
-# At most the length of an id, so that nothing is looked at for long.
-_HYPHENED = re.compile(
-    r"(?P<id>[A-Za-z_][A-Za-z0-9_]{0,127}(?:-[A-Za-z0-9_-]{0,127}))"
-    r"(?P<after>(?:\.[A-Za-z0-9_]+|\[-?[0-9]+\])*)"
-)
 
 
 @attrs.frozen
@@ -66,8 +59,10 @@ class Names:
     """What the first name of a path may be, at one place of a document."""
 
     steps: Container[str] = ()
-    # On a connection: its source, to whose output unknown names belong.
+    # On a connection: its source, to whose output unknown names belong; and those of them that it
+    # is known to have.
     source: str | None = None
+    fields: Collection[str] = ()
     # What an item is called, inside `for_each`.
     item_name: str | None = None
     secrets: bool = False
@@ -89,7 +84,7 @@ class Names:
         """Return the reference that these names stand for.
 
         `where` is the whole text and the column in it. Raises `ExpressionError` for what no value
-        can ever be found at.
+        can ever be found at, and for a part of a step's id that has a hyphen.
         """
 
         def wrong(message: str) -> NoReturn:
@@ -134,6 +129,8 @@ class Names:
                 + (f"; write `{self.source}.{first}` for the field" if self.source else "")
             )
         if self.source is not None:
+            if first not in self.fields:
+                self._refuse_minus_in_field(*where)
             segments = (first, *segments)
             first = self.source
             return found("steps", (first, "output", *_without_output(segments)), _sugar(segments))
@@ -160,26 +157,32 @@ class Names:
 
     def _refuse_minus_in_id(self, text: str, column: int) -> None:
         """Raise what is wrong if the name at `column` belongs to the id of a step with a hyphen."""
-        start = column - 1
-        if text.startswith("steps.", start):
-            start += len("steps.")
-        while start > 0 and _IN_ID.match(text, start - 1):
-            start -= 1
-        found = _HYPHENED.match(text, start)
-        if found is None:
-            return
-        # In `my-step-1` the step may be `my-step`.
-        step, after = found["id"], found["after"]
-        while "-" in step and step not in self.steps:
-            step, after = step.rpartition("-")[0], ""
-        if "-" not in step:
-            return
-        start -= len("steps.") * text.endswith("steps.", 0, start)
-        path = text[start : found.start()] + step + after
+        found = find_hyphened(text, column - 1, self.steps)
+        if found is not None:
+            self._raise_minus(found, text)
+        field = find_hyphened_field(text, column - 1)
+        if field is not None and (field[0] in self.steps or field[0] in _ROOTS):
+            raise ExpressionError(
+                f"`-` is minus here; a field with a hyphen is named "
+                f"`${{{shortened(field[1].path)}}}`",
+                text,
+                field[1].start + 1,
+            )
+
+    def _refuse_minus_in_field(self, text: str, column: int) -> None:
+        """As above, for what may be a field: only if the name itself is a part of such an id."""
+        found = find_hyphened(text, column - 1, self.steps, only_around=True)
+        if found is not None:
+            self._raise_minus(found, text)
+
+    def _raise_minus(self, found: Hyphened, text: str) -> NoReturn:
+        is_difference = self.source is not None and not found.path.startswith("steps.")
         raise ExpressionError(
-            f"`-` is minus here; the step `{shortened(step)}` is named `${{{shortened(path)}}}`",
+            f"`-` is minus here; the step `{shortened(found.step)}` is named "
+            f"`${{{shortened(found.path)}}}`"
+            + ("; to subtract, write blanks around the `-`" if is_difference else ""),
             text,
-            start + 1,
+            found.start + 1,
         )
 
     def _did_you_mean(self, name: str) -> str:
@@ -197,10 +200,11 @@ def names(
     secrets: bool = False,
     items: Mapping[str, str] | None = None,
     compares: bool = False,
+    fields: Collection[str] = (),
 ) -> Names:
     """Make `Names` that are quick to look up, whatever collection the steps come in."""
     quick = steps if isinstance(steps, set | frozenset | Mapping) else frozenset(steps)
-    return Names(quick, source, item_name, secrets, items or {}, compares)
+    return Names(quick, source, fields, item_name, secrets, items or {}, compares)
 
 
 def _choice(before: str, names: Collection[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -66,14 +66,21 @@ class Compiler:
             return None
 
     def condition(
-        self, text: str | None, path: str, *, source: str | None = None
+        self,
+        text: str | None,
+        path: str,
+        *,
+        source: str | None = None,
+        fields: Collection[str] = (),
     ) -> Condition | None:
         if text is None:
             return None
         try:
-            return Condition.parse(text, source=source, steps=self.ids)
+            return Condition.parse(text, source=source, steps=self.ids, fields=fields)
         except ExpressionError:
-            for error in Condition.problems(text, source=source, steps=self.ids, items=self._items):
+            for error in Condition.problems(
+                text, source=source, steps=self.ids, items=self._items, fields=fields
+            ):
                 self.faults.add_expression(path, error)
             return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -13,6 +14,9 @@ from trioflow.pictures._style import COLOURS, colours, glyph, style
 from trioflow.pictures._times import duration
 from trioflow.pictures._words import element, fit, number, plain, text, width
 from trioflow.timelines import Attempt, Gap, Row, Spell, Timeline
+
+if TYPE_CHECKING:
+    from trioflow.kernel._requests import Waiting
 
 _MARGIN = 16.0
 _CHART = 760.0
@@ -52,18 +56,28 @@ _RULES = (
 
 
 def timeline_svg(
-    workflow: Workflow, events: Iterable[Event], *, now: float | None = None, title: str = ""
+    workflow: Workflow,
+    events: Iterable[Event],
+    *,
+    now: float | None = None,
+    title: str = "",
+    waiting_for: Iterable[Waiting] | None = None,
 ) -> str:
     """Draw when what happened in an execution: an SVG document that needs nothing else.
 
     `events` is its history. What has not ended goes on until `now` (seconds since the epoch);
-    without it, until the last event. Attempts are bars with a sign of how they ended; dotted
-    lines are what lies between them (a back-off, a queue), broken frames stand for waiting and
-    sleeping, and a back arrow for an undo. Where no engine had the execution is a band over all
-    rows. If nearly all the time is waiting it is cut out of the axis, which says how long it was.
+    without it, until the last event. `waiting_for` is that of its `Snapshot` or `Execution`: of a
+    step that waits for nothing in it the picture says that what it waited for has come.
+
+    Attempts are bars with a sign of how they ended; dotted lines are what lies between them (a
+    back-off, a queue), broken frames stand for waiting and sleeping, and a back arrow for an undo.
+    Where no engine had the execution is a band over all rows. If nearly all the time is waiting it
+    is cut out of the axis, which says how long it was.
     """
     timeline = Timeline(workflow.plan)
     timeline.apply(events)
+    if waiting_for is not None:
+        timeline.compare(waiting_for)
     return _Gantt(timeline, timeline.last_instant(now), title or workflow.id).svg(bool(title))
 
 
@@ -203,8 +217,9 @@ class _Gantt:
         end = self._now if spell.ended_at is None else spell.ended_at
         left, right = self._x(spell.began_at), self._x(end)
         took = duration(end - spell.began_at)
+        is_now = spell.ended_at is None
         words = {
-            "waiting": f"waits for {plain(spell.what)}",
+            "waiting": plain(line.row.waiting) if is_now else f"waits for {plain(spell.what)}",
             "child": f"child {plain(spell.what)}",
         }.get(spell.kind, spell.kind)
         look = _LOOKS[spell.kind]
@@ -284,7 +299,7 @@ def _about(row: Row, now: float) -> str:
     seconds = row.seconds(now)
     if seconds is not None and row.status != "SKIPPED":
         words.append(f"after {duration(seconds)}" if row.ended_at else f"for {duration(seconds)}")
-    details = [row.reason, row.waits and f"waits for {row.waits}", row.undo]
+    details = [row.reason, row.waiting, row.undo]
     if row.failure is not None:
         details.append(f"{row.failure.message} ({row.failure.code})")
     return "\n".join([" ".join(words), *(plain(each) for each in details if each)])

@@ -17,7 +17,7 @@ from trioflow.pictures._html import Markup, document, facts, folded, sign, table
 from trioflow.pictures._steps import step_section
 from trioflow.pictures._times import duration, instant
 from trioflow.pictures._words import lines, plain
-from trioflow.timelines import ENDED, Timeline
+from trioflow.timelines import ENDED, HAS_COME, WAITS_FOR_ENGINE, Timeline
 
 if TYPE_CHECKING:
     from trioflow.engine import Snapshot
@@ -71,8 +71,7 @@ class _Page:
     def __init__(self, snapshot: Snapshot, now: float | None, commands: Sequence[str]) -> None:
         self._snapshot = snapshot
         self._commands = commands
-        self._timeline = Timeline(snapshot.workflow.plan)
-        self._timeline.apply(snapshot.events)
+        self._timeline = Timeline.of(snapshot)
         self._now = self._timeline.last_instant(now)
 
     def html(self) -> str:
@@ -137,9 +136,11 @@ class _Page:
     # ---- what somebody has to do, or to know, at once ----
 
     def _waiting(self) -> Iterator[str]:
-        if not self._snapshot.waiting_for:
+        snapshot = self._snapshot
+        if not snapshot.waiting_for and snapshot.status != "PAUSED":
             return
-        entries = [tag("li", lines(entry)) for entry in self._snapshot.waiting_for]
+        waiting = list(map(str, snapshot.waiting_for)) or [f"{WAITS_FOR_ENGINE}: {HAS_COME}"]
+        entries = [tag("li", lines(words)) for words in waiting]
         parts = [tag("h2", "Waits for"), tag("ul", *entries)]
         if self._commands:
             parts.append(tag("pre", "\n".join(map(lines, self._commands))))
@@ -203,7 +204,14 @@ class _Page:
 
     def _gantt(self) -> Markup:
         snapshot = self._snapshot
-        return Markup(timeline_svg(snapshot.workflow, snapshot.events, now=self._now))
+        return Markup(
+            timeline_svg(
+                snapshot.workflow,
+                snapshot.events,
+                now=self._now,
+                waiting_for=snapshot.waiting_for,
+            )
+        )
 
     # ---- what went in and came out ----
 

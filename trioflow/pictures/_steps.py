@@ -51,7 +51,7 @@ def _details(
 ) -> Iterator[str]:
     if step.step.name:
         yield tag("p", plain(step.step.name))
-    for words in (row.reason, row.waits and f"waits for {row.waits}"):
+    for words in (row.reason, row.waiting):
         if words:
             yield tag("p", plain(words))
     if row.failure is not None:
