@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -48,6 +49,9 @@ from tables import figures, goals
 from workloads import VARIANTS, WORKLOADS, Variant
 
 RAW = "raw"
+
+# What is measured first with `--others`, as the rest takes long.
+OTHERS: dict[str, Any] = {"startup": startup, "memory": memory, "scenarios": scenarios}
 
 
 def _milliseconds(text: str) -> float:
@@ -135,7 +139,14 @@ def main(arguments: list[str] | None = None) -> int:
         errors.print(text, style="dim", highlight=False)
 
     workloads = [workload for workload in WORKLOADS if workload.name in options.only]
+    others: dict[str, Any] = {}
     try:
+        if options.others:
+            tell("parts")
+            others["parts"] = parts.measure_all(times=options.repeat, scale=options.scale)
+            for name, module in OTHERS.items():
+                tell(name)
+                others[name] = module.measure()
         peers = [peer_subject(name, options.cache, tell) for name in options.peers]
         subjects = [*own_subjects(), *peers]
         with ExitStack() as stack:
@@ -162,16 +173,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         errors.print("interrupted: nothing is written", style="red")
         return 130
-    except (CannotMeasure, OSError) as error:
+    except (CannotMeasure, OSError, subprocess.SubprocessError) as error:
         errors.print(str(error), style="red", highlight=False)
         return 2
-    others: dict[str, Any] = {}
-    if options.others:
-        tell("parts")
-        others["parts"] = parts.measure_all(times=options.repeat, scale=options.scale)
-        for name, module in (("startup", startup), ("memory", memory), ("scenarios", scenarios)):
-            tell(name)
-            others[name] = module.measure()
     if options.json:
         print(json.dumps(_as_json(machine, results, varied, others), indent=2))
     else:
@@ -186,7 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
             _print_failures(console, found)
         if others:
             parts.table(others["parts"]).print(console)
-        for name, module in (("startup", startup), ("memory", memory), ("scenarios", scenarios)):
+        for name, module in OTHERS.items():
             if name in others:
                 console.print(module.describe(others[name]), highlight=False)
         _print_failures(console, results)

@@ -71,6 +71,7 @@ class Sampler:
         self.main = self.others = 0.0
         # CPU seconds of the counting itself.
         self._own = 0.0
+        self._sampling = False
         self._known: dict[str, str | None] = {}
 
     @contextmanager
@@ -79,10 +80,13 @@ class Sampler:
         # A signal is written to trio's, too, which would wake its loop: that is for the others.
         wakeup = signal.set_wakeup_fd(-1)
         main, whole, own = time.thread_time(), time.process_time(), self._own
+        self._sampling = True
         self._arm()
         try:
             yield
         finally:
+            # First: a signal that is being dealt with right now must not be followed by another.
+            self._sampling = False
             signal.setitimer(signal.ITIMER_REAL, 0)
             main, whole = time.thread_time() - main, time.process_time() - whole
             self.main += main - (self._own - own)
@@ -104,7 +108,8 @@ class Sampler:
             part, function = self._place(frame)
             self.parts[part] += 1
             self.functions[function] += 1
-        self._arm()
+        if self._sampling:
+            self._arm()
         self._own += time.thread_time() - started
 
     def _place(self, frame: FrameType | None) -> tuple[str, str]:
