@@ -87,38 +87,42 @@ NOT_REACHED = """\
 ## What is not reached, and why
 
 How fast this machine is depends on what else its host does, and changes by a factor of 1.8 within
-an hour. In several runs of three days W1 made 0.42 to 0.67 of what raw SQLite does, W2 7,300 to
-12,100 steps a second, W4 6,600 to 10,700, W5 4,600 to 5,600 starts, W7 took 0.89 to 1.23 ms, and
-W3 on a slow disk made 4,600 to 5,200 steps, where the bare loop made 5,300 to 5,600. So these
-goals are reached in a good hour and missed in a bad one. A part of the bare loop, which has the
-same hour, says more: of W2 and W3 it is above what was wanted, of W4 just below.
+an hour. In several runs of four days W1 made 0.42 to 0.67 of what raw SQLite does, W2 7,300 to
+12,600 steps a second, W4 6,600 to 10,700, W5 4,200 to 5,600 starts, W7 took 0.89 to 1.23 ms, and
+W3 on a slow disk made 4,600 to 6,100 steps, where the bare loop made 5,200 to 5,800. So these
+goals are reached in a good hour and missed in a bad one; what all processes of this run found
+stands beside the goals. A part of the bare loop, which has the same hour, says more: of W2 and W3
+it is above what was wanted, of W4 just below (0.23 to 0.31).
 
 W1 cannot have 3.5 times the steps of Burr, once Burr is given the WAL as well: raw SQLite has only
 1.2 to 1.6 times as many.
 
 The goal of W3 was set on a machine whose loop of 60 lines makes 87,000 steps a second in W3. Here
-it makes 24,000, so that all that an engine does would have to fit into 25 µs a step beside that. A
-step costs 75 to 80 µs of CPU in W2 and 130 to 150 in W3, where the start and the end of an
-execution come to every ten steps, and a commit has fewer steps to share it. The table below says
-where they go: most of all into the rules (three events, each checked against the tables, applied,
-and looked at for what follows), then into trio (a task, a cancel scope and three or four turns of
-the scheduler), the engine (slots, the attempt, statistics, log), SQLite (an update and three
-rows), and JSON. A tenth of all is Python's collector of garbage. The profile is flat: no function
-has more than a twentieth of it. Taking away all of JSON, all rows or all of the statistics, which
-was tried, makes it 5 to 8 % faster each, and tasks that make one attempt after the other, instead
-of one for each, 3 %. Values that are not frozen would save 8 % of the instructions. A collector
-that looks for garbage every 50,000 objects instead of every 700 saves a sixth of the CPU time, but
-that is for the program to say (`docs/operations.md`). A Python that was compiled without
-profile-guided optimisation, as pyenv does by default, takes a tenth longer for all of it. What is
-left is part of what the engine promises: the task and the scope are what makes a cancel true, and
-the events are what a restart and a reader need.
+it makes 20,000 to 24,000, so that all that an engine does would have to fit into 25 µs a step
+beside that. A step costs 65 to 80 µs of CPU in W2 and 125 to 150 in W3, where the start and the end
+of an execution come to every ten steps, and a commit has fewer steps to share it. The table below
+says where they go: most of all into the rules (three events, each checked against the tables,
+applied, and looked at for what follows), then into trio (a task, a cancel scope and three or four
+turns of the scheduler), the engine (slots, the attempt, statistics, log), SQLite (an update and
+three rows), and JSON. A sixth of W3 and a tenth of W4 is Python's collector of garbage, which looks
+through all that 500 executions, or a graph of 10,000 steps, have in memory. The profile is flat: no
+function has more than a twentieth of it. Taking away all of JSON, all rows or all of the
+statistics, which was tried, makes it 5 to 8 % faster each. An attempt that is alone could go on
+with what follows in its own task: 8 % fewer instructions in a chain, but what an action leaves in
+its context variables would reach the next one. Values that are not frozen would save 8 % of the
+instructions, too. A collector that looks for garbage every 50,000 objects instead of every 700
+saves a sixth of the CPU time, but that is for the program to say (`docs/operations.md`). A Python
+that was compiled without profile-guided optimisation, as pyenv does by default, takes a tenth
+longer for all of it. What is left is part of what the engine promises: the task and the scope are
+what makes a cancel true, and the events are what a restart and a reader need.
 
-With durability normal a commit costs less, but a step's CPU time is what bounds W2 to W4, and that
-is the same.
+With durability normal W2 gains most, because all of its 50 slots wait for the same commit. What
+bounds W3 and W4 is a step's CPU time, and that is the same.
 
-In W6 nearly half of the time is the start of the process: Python and trio take 0.09 s, the
-engine's own modules and attrs 0.12 s, of which most is spent on making 180 attrs classes. The
-other half is reading 200 histories, and executing 1,000 steps.
+In W6 nearly half of the time is the start of the process and its end: Python and trio take 0.12 s,
+the engine's own modules and attrs 0.08 to 0.12 s, of which most is spent on making 180 attrs
+classes. The other half is reading 200 histories (0.4 ms each), and executing 1,000 steps. The best
+that was seen is 0.44 s.
 """
 
 GOALS = """\
