@@ -18,6 +18,7 @@ import attrs
 import trio
 
 import trioflow
+import trioflow.actions
 import trioflow.testing
 from harness._built_in import FAIL
 from harness._scenario import Behaviour, Hangs, Raises, Returns, Scenario, seconds_of

@@ -62,7 +62,9 @@ class PlannedCall:
 class PlannedStep:
     index: int
     # Of all records of the step in executions: its position, and that of no item.
-    key: tuple[int, int] = attrs.field(init=False)
+    key: tuple[int, int] = attrs.field(
+        init=False, default=attrs.Factory(lambda self: (self.index, -1), takes_self=True)
+    )
     id: str
     type: StepType
     step: Step
@@ -94,10 +96,6 @@ class PlannedStep:
     # Workflow steps only: the id of the child's workflow, and its input.
     workflow: str | None
     child_input: Template | None
-
-    @key.default
-    def _key(self) -> tuple[int, int]:
-        return self.index, -1
 
     def call_of(self, role: str) -> PlannedCall | None:
         """Return what attempts in a role call: of the step itself, its fallback, its undo."""

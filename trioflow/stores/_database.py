@@ -15,7 +15,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import attrs
 
@@ -199,7 +199,7 @@ class Claim:
     limit: int
     ids: Collection[str] | None
 
-    rows: ClassVar = 1
+    rows: int = attrs.field(default=1, init=False)
 
     def apply(self, writer: Writer) -> list[Head]:
         """Return the heads of all that were claimed, oldest first."""
@@ -242,7 +242,7 @@ class Renew:
     owner: str
     alive_until: float
 
-    rows: ClassVar = 1
+    rows: int = attrs.field(default=1, init=False)
 
     def apply(self, writer: Writer) -> None:
         """Replace the owner's row."""
@@ -258,7 +258,7 @@ class Delete:
 
     execution_id: str
 
-    rows: ClassVar = 1
+    rows: int = attrs.field(default=1, init=False)
 
     def apply(self, writer: Writer) -> None:
         """Raise `InvalidRequest`, and write nothing, if one of them is open."""
@@ -287,7 +287,7 @@ class Delete:
 class Barrier:
     """Nothing: when it is done, everything that was asked for earlier is done."""
 
-    rows: ClassVar = 1
+    rows: int = attrs.field(default=1, init=False)
 
     def apply(self, writer: Writer) -> None:
         """Do nothing."""
