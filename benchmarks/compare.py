@@ -153,23 +153,19 @@ def main(arguments: list[str] | None = None) -> int:
             environment = stack.enter_context(slow_disk(options.slow_disk))
             runner = Runner(folder, options.durability, options.scale, options.timeout, environment)
             machine = _machine(runner, subjects, options)
-            series = [Series(runner, own_subjects(), workloads, options.repeat)]
+            usual = [Series(runner, own_subjects(), workloads, options.repeat)]
             if peers:
-                often = min(options.repeat, PEERS_REPEAT)
-                series.append(Series(runner, peers, workloads, often))
-            variants = VARIANTS if options.variants else ()
-            others_at = len(series)
-            for variant in variants:
+                usual.append(Series(runner, peers, workloads, min(options.repeat, PEERS_REPEAT)))
+            series: dict[Variant, Series] = {}
+            for variant in VARIANTS if options.variants else ():
                 environment = stack.enter_context(slow_disk(variant.slow_disk))
                 other = attrs.evolve(runner, durability=variant.durability, environment=environment)
-                own = own_subjects()
-                series.append(Series(other, own, variant.workloads, options.repeat, variant.title))
-            measure_all(series, tell)
-        results = together(series[:others_at])
-        varied = [
-            (variant, one.results())
-            for variant, one in zip(variants, series[others_at:], strict=True)
-        ]
+                series[variant] = Series(
+                    other, own_subjects(), variant.workloads, options.repeat, variant.title
+                )
+            measure_all([*usual, *series.values()], tell)
+        results = together(usual)
+        varied = [(variant, one.results()) for variant, one in series.items()]
     except KeyboardInterrupt:
         errors.print("interrupted: nothing is written", style="red")
         return 130
